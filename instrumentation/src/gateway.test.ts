@@ -1,0 +1,109 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { samplesOf, sampleValue } from '../test/page.ts';
+import { createGateway, type Gateway, type GatewayAttempt } from './gateway.ts';
+import { createInstruments } from './instruments.ts';
+import type { AttemptOutcome } from './metrics.ts';
+import { type OwnProvider, startProvider } from './provider.ts';
+import { createRejections } from './rejections.ts';
+
+const target = { route: 'mail-filter', model: 'spam-v1', version: '1' };
+const labels = { route: 'mail-filter', gen_ai_request_model: 'spam-v1', ml_model_version: '1' };
+
+let provider: OwnProvider;
+let gateway: Gateway;
+
+beforeEach(() => {
+  provider = startProvider('test');
+  const instruments = createInstruments(provider.meter, [2, 5]);
+  const rejections = createRejections(instruments.rejected);
+  gateway = createGateway({ meter: provider.meter, instruments, rejections });
+});
+afterEach(() => provider.shutdown());
+
+const rejected = async (reason: string) =>
+  sampleValue(await provider.renderPage(), 'ml_telemetry_rejected_total', { reason });
+
+test('a declared target has its counters at zero, also after declaring it again', async () => {
+  gateway.declare(target);
+  gateway.declare(target);
+  const samples = samplesOf(await provider.renderPage(), 'relaycore_gateway_attempts_total', labels);
+  expect(samples.every(sample => sample.value === 0)).toBe(true);
+  expect(samples.map(sample => `${sample.labels.outcome} ${sample.labels.retried}`)).toEqual([
+    'ok false',
+    'error false',
+    'timeout false',
+    'refused false',
+    'cancelled false',
+    'refused true',
+    'timeout true',
+    'error true',
+  ]);
+});
+
+test.each<{ outcome: AttemptOutcome; timed: boolean }>([
+  { outcome: 'ok', timed: true },
+  { outcome: 'error', timed: true },
+  { outcome: 'timeout', timed: true },
+  { outcome: 'refused', timed: false },
+  { outcome: 'cancelled', timed: false },
+])('an attempt that ended $outcome is counted; timed: $timed', async ({ outcome, timed }) => {
+  gateway.attempt({ ...target, outcome, retried: outcome !== 'ok', seconds: 5 });
+  const page = await provider.renderPage();
+  const counted = { ...labels, outcome, retried: outcome === 'ok' ? 'false' : 'true' };
+  expect(sampleValue(page, 'relaycore_gateway_attempts_total', counted)).toBe(1);
+  const buckets = samplesOf(page, 'relaycore_gateway_duration_bucket', { ...labels, le: '5' });
+  expect(buckets.map(sample => sample.value)).toEqual(timed ? [1] : []);
+});
+
+test('the routes are read at every scrape until nobody wants them observed', async () => {
+  let generation = 3;
+  let weights: Record<string, number> = { 'spam-v1': 10_000, 'spam-v2': 0 };
+  const stop = gateway.observeRoutes(() => [{ route: 'mail-filter', generation, weights }]);
+  expect(await routeState()).toEqual({ generation: 3, weights: { 'spam-v1': 10_000, 'spam-v2': 0 } });
+
+  generation = 4;
+  weights = { 'spam-v2': 10_000 };
+  expect(await routeState(), 'a model taken off the route').toEqual({
+    generation: 4,
+    weights: { 'spam-v1': 0, 'spam-v2': 10_000 },
+  });
+
+  stop();
+  generation = 5;
+  expect((await routeState()).generation).toBe(4);
+});
+
+async function routeState() {
+  const page = await provider.renderPage();
+  const weights = samplesOf(page, 'relaycore_gateway_route_weight', { route: 'mail-filter' });
+  return {
+    generation: sampleValue(page, 'relaycore_gateway_route_generation', { route: 'mail-filter' }),
+    weights: Object.fromEntries(weights.map(({ labels, value }) => [labels.gen_ai_request_model, value])),
+  };
+}
+
+test('an observer that throws costs its own metrics, not the page', async () => {
+  gateway.observeRoutes(() => {
+    throw new Error('no routes');
+  });
+  await provider.renderPage();
+  expect(await rejected('invalid_route_state')).toBeGreaterThan(0);
+});
+
+test.each([
+  { wrong: { outcome: 'maybe' }, reason: 'invalid_attempt' },
+  { wrong: { route: '' }, reason: 'invalid_attempt' },
+  { wrong: { seconds: Number.NaN }, reason: 'invalid_duration' },
+  { wrong: { seconds: -1 }, reason: 'invalid_duration' },
+])('an attempt with $wrong is counted as $reason and not thrown', async ({ wrong, reason }) => {
+  gateway.attempt({ ...target, outcome: 'ok', retried: false, seconds: 1, ...wrong } as GatewayAttempt);
+  expect(await rejected(reason)).toBe(1);
+  expect(samplesOf(await provider.renderPage(), 'relaycore_gateway_duration_count')).toEqual([]);
+});
+
+test('three hundred targets keep their names, where the SDK would stop at 2000 series', async () => {
+  for (let index = 0; index < 300; index++) gateway.declare({ ...target, model: `model-${index}` });
+  const samples = samplesOf(await provider.renderPage(), 'relaycore_gateway_attempts_total');
+  expect(samples).toHaveLength(300 * 8);
+  expect(samples.filter(sample => sample.labels.otel_metric_overflow)).toEqual([]);
+});

@@ -1,0 +1,169 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { metrics as globalMetrics } from '@opentelemetry/api';
+import { afterEach, expect, test, vi } from 'vitest';
+import { samplesOf, sampleValue } from '../test/page.ts';
+import { type InitOptions, type Instrumentation, init } from './index.ts';
+import { startProvider } from './provider.ts';
+
+const identity = { name: 'spam-v1', version: '1', operation: 'classify', provider: 'example' };
+const started: Instrumentation[] = [];
+const programs: ChildProcess[] = [];
+
+function initForTest(options: InitOptions = {}): Instrumentation {
+  const ml = init({ port: 0, ...options });
+  started.push(ml);
+  return ml;
+}
+
+afterEach(async () => {
+  for (const program of programs.splice(0)) program.kill('SIGKILL');
+  for (const ml of started.splice(0)) await ml.shutdown();
+  vi.unstubAllEnvs();
+});
+
+const scrape = async (ml: Instrumentation): Promise<string> => {
+  await ml.ready;
+  const response = await fetch(ml.endpoint!);
+  expect(response.status).toBe(200);
+  return response.text();
+};
+
+test('the page is served as Prometheus text on a free port, with the start of the process', async () => {
+  const ml = initForTest({ serviceName: 'spam' });
+  await ml.ready;
+  expect(ml.endpoint).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/metrics$/);
+  const response = await fetch(ml.endpoint!);
+  expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+  const page = await response.text();
+  expect(samplesOf(page, 'target_info')[0]?.labels.service_name).toBe('spam');
+  const agoSeconds = Date.now() / 1000 - sampleValue(page, 'process_start_time_seconds');
+  expect(Math.abs(agoSeconds - process.uptime())).toBeLessThan(1);
+  expect((await fetch(new URL('/', ml.endpoint!))).status).toBe(404);
+});
+
+test('a taken port rejects ready with what to do, and recording goes on', async () => {
+  const holder = createServer().listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  const { port } = holder.address() as AddressInfo;
+  const ml = initForTest({ port });
+  await expect(ml.ready).rejects.toThrow(`127.0.0.1:${port}: the port is taken. Give init() another port`);
+  expect(ml.endpoint).toBeUndefined();
+  const model = ml.model(identity);
+  model.end(model.start());
+  holder.close();
+});
+
+test('two in one process keep their numbers apart', async () => {
+  const [one, two] = [initForTest(), initForTest()];
+  one.model(identity);
+  expect(samplesOf(await scrape(one), 'ml_server_active_requests')).toHaveLength(1);
+  expect(samplesOf(await scrape(two), 'ml_server_active_requests')).toHaveLength(0);
+});
+
+test('the same identity is the same model; an empty one is refused', () => {
+  const ml = initForTest();
+  expect(ml.model({ ...identity })).toBe(ml.model({ ...identity }));
+  expect(ml.model({ ...identity, version: '2' })).not.toBe(ml.model(identity));
+  expect(() => ml.model({ ...identity, version: '' })).toThrow(/give name, version, operation and provider/);
+});
+
+test("the application's own instruments appear on the page", async () => {
+  const ml = initForTest();
+  globalMetrics.getMeter('application').createCounter('mails').add(2);
+  expect(sampleValue(await scrape(ml), 'mails_total')).toBe(2);
+});
+
+test('a provider that is registered already stays registered', async () => {
+  const application = startProvider('application');
+  const registered = globalMetrics.getMeterProvider();
+  const ml = initForTest();
+  expect(globalMetrics.getMeterProvider()).toBe(registered);
+  ml.model(identity);
+  expect(samplesOf(await scrape(ml), 'ml_server_active_requests')).toHaveLength(1);
+  expect(samplesOf(await application.renderPage(), 'ml_server_active_requests')).toHaveLength(0);
+  await ml.shutdown();
+  expect(globalMetrics.getMeterProvider()).toBe(registered);
+  await application.shutdown();
+});
+
+test("with the application's provider the metrics go there and no page is opened", async () => {
+  const application = startProvider('application');
+  const ml = initForTest({ meterProvider: globalMetrics.getMeterProvider() });
+  await ml.ready;
+  expect(ml.endpoint).toBeUndefined();
+  const model = ml.model(identity);
+  model.end(model.start());
+  const ok = samplesOf(await application.renderPage(), 'ml_server_requests_total', { outcome: 'ok' });
+  expect(ok[0]?.value).toBe(1);
+  await application.shutdown();
+});
+
+test('OTEL_SDK_DISABLED turns everything off', async () => {
+  vi.stubEnv('OTEL_SDK_DISABLED', 'true');
+  const ml = initForTest();
+  await ml.ready;
+  expect(ml.endpoint).toBeUndefined();
+  const model = ml.model(identity);
+  model.end(model.start());
+});
+
+test('shutdown closes the page, may be called twice, and recording after it is harmless', async () => {
+  const ml = initForTest();
+  const model = ml.model(identity);
+  await scrape(ml);
+  const endpoint = ml.endpoint!;
+  await Promise.all([ml.shutdown(), ml.shutdown()]);
+  await expect(fetch(endpoint)).rejects.toThrow();
+  model.end(model.start());
+});
+
+/** Runs a program of its own in which `init` is imported. */
+function runProgram(body: string) {
+  const code = `import { init } from '@neuroweaver/instrumentation';\n${body}`;
+  const program = spawn(process.execPath, ['--conditions=source', '--input-type=module', '--eval', code], {
+    cwd: fileURLToPath(new URL('..', import.meta.url)),
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  programs.push(program);
+  return program;
+}
+
+test('a process that has nothing else to do ends', async () => {
+  const program = runProgram('const ml = init({ port: 0 }); await ml.ready;');
+  const [code] = await once(program, 'exit');
+  expect(code).toBe(0);
+});
+
+test('a process ends although it is being scraped over a connection that is kept alive', async () => {
+  const program = runProgram(
+    'const ml = init({ port: 0 }); await ml.ready; console.log(ml.endpoint); process.stdin.resume();',
+  );
+  const exited = once(program, 'exit');
+  const [endpoint] = await once(createInterface(program.stdout), 'line');
+  expect((await fetch(endpoint)).status).toBe(200);
+  program.stdin.end();
+  while (program.exitCode === null)
+    await fetch(endpoint)
+      .then(response => response.text())
+      .catch(() => exited);
+  expect(program.exitCode).toBe(0);
+});
+
+test('a process that nobody told of the taken port goes on', async () => {
+  const holder = createServer().listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  const { port } = holder.address() as AddressInfo;
+  const program = runProgram(
+    `init({ port: ${port} }); process.stdin.on('end', () => process.exit(7)).resume();`,
+  );
+  const exited = once(program, 'exit');
+  program.stdin.end();
+  const [code] = await exited;
+  holder.close();
+  expect(code).toBe(7);
+});

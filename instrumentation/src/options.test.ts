@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import { resolveOptions } from './options.ts';
+
+const defaults = {
+  serviceName: 'model-server',
+  host: '127.0.0.1',
+  port: 9464,
+  latencyThresholdsSeconds: [2, 5],
+  meterProvider: undefined,
+};
+
+test.each([
+  { what: 'nothing', options: {}, environment: {}, settings: {} },
+  {
+    what: 'OTEL_SERVICE_NAME',
+    options: {},
+    environment: { OTEL_SERVICE_NAME: 'a' },
+    settings: { serviceName: 'a' },
+  },
+  {
+    what: 'an option over the environment',
+    options: { serviceName: 'b', port: 0 },
+    environment: { OTEL_SERVICE_NAME: 'a', OTEL_EXPORTER_PROMETHEUS_PORT: '1' },
+    settings: { serviceName: 'b', port: 0 },
+  },
+  {
+    what: 'the exporter address',
+    options: {},
+    environment: { OTEL_EXPORTER_PROMETHEUS_HOST: '0.0.0.0', OTEL_EXPORTER_PROMETHEUS_PORT: '9500' },
+    settings: { host: '0.0.0.0', port: 9500 },
+  },
+  {
+    what: 'thresholds as a list',
+    options: {},
+    environment: { NEUROWEAVER_LATENCY_THRESHOLDS: '0.3, 1' },
+    settings: { latencyThresholdsSeconds: [0.3, 1] },
+  },
+])('$what settles the rest by default', ({ options, environment, settings }) => {
+  expect(resolveOptions(options, environment)).toEqual({ ...defaults, ...settings });
+});
+
+test('everything that is wrong is said at once, with what to do', () => {
+  const resolve = () =>
+    resolveOptions({}, { OTEL_EXPORTER_PROMETHEUS_PORT: 'http', NEUROWEAVER_LATENCY_THRESHOLDS: '2,,5' });
+  expect(resolve).toThrow(/port is NaN: give a whole number/);
+  expect(resolve).toThrow(/latencyThresholdsSeconds is \[2, NaN, 5\]: give positive numbers/);
+});
