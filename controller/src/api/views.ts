@@ -1,0 +1,155 @@
+import type { Policy } from '@relaycore/rules';
+import type { RouteStatus } from '../loop.ts';
+import type { Alert } from '../record/alerts.ts';
+import type { SwitchEvent } from '../record/switch-events.ts';
+import {
+  type Assessment,
+  type Decision,
+  type LevelAssessment,
+  type ProbeResult,
+  type SignalAssessment,
+  serving,
+} from '../types.ts';
+
+/* What the API shows: snake case, times in ISO 8601. The database keeps the same objects in the controller's own form. */
+
+const time = (ms: number) => new Date(ms).toISOString();
+const timeOrNull = (ms: number | undefined) => (ms === undefined ? null : time(ms));
+
+export function routeView(policy: Policy, name: string, status: RouteStatus | undefined) {
+  const route = policy.routes[name]!;
+  const shared = { route: name, mode: route.mode, targets: route.targets, driver: route.driver.kind };
+  if (!status)
+    return {
+      ...shared,
+      phase: 'not_taken_over',
+      decision: null,
+      note: 'the gateway has not said yet what it does; see the log',
+    };
+  const { state, decision, gateway } = status;
+  return {
+    ...shared,
+    serving: serving(state.weights),
+    weights: state.weights,
+    generation: state.generation,
+    phase: state.phase.kind,
+    phase_since: time(state.phase.since),
+    updated_at: time(state.updatedAt),
+    backoff_level: state.backoff.level,
+    pinned: state.override
+      ? {
+          target: state.override.target,
+          actor: state.override.actor,
+          reason: state.override.reason,
+          expires_at: time(state.override.expiresAt),
+        }
+      : null,
+    gateway: { state: gateway.kind, ...('detail' in gateway && { detail: gateway.detail }) },
+    decision: decisionView(decision),
+  };
+}
+
+function decisionView(decision: Decision) {
+  return {
+    kind: decision.kind,
+    reason: decision.reason,
+    words: decision.words,
+    signal: decision.signal ?? null,
+    alternatives: decision.alternatives ?? [],
+  };
+}
+
+export function modelView(
+  { model, version, at, verdict, signals }: Assessment,
+  probe: ProbeResult | undefined,
+) {
+  return {
+    model_id: model,
+    model_version: version ?? null,
+    evaluated_at: time(at),
+    verdict: verdict.kind === 'degraded' ? verdict.level : verdict.kind,
+    reason: verdict.kind === 'unknown' ? verdict.reason : verdict.kind === 'degraded' ? verdict.signal : null,
+    probe: probe
+      ? {
+          result: probe.kind,
+          at: time(probe.at),
+          ...(probe.kind === 'failed' && { reason: probe.reason, failures: probe.failures }),
+        }
+      : null,
+    signals: signals.map(signalView),
+  };
+}
+
+function signalView({ signal, verdict, vantage, levels, requests }: SignalAssessment) {
+  return {
+    signal,
+    verdict: verdict.kind === 'degraded' ? verdict.level : verdict.kind,
+    reason: verdict.kind === 'unknown' ? verdict.reason : null,
+    vantage: vantage ?? null,
+    requests,
+    warning: levelView(levels.warning),
+    critical: levelView(levels.critical),
+  };
+}
+
+function levelView(level: LevelAssessment) {
+  const { requests, bad } = level.counts;
+  return {
+    stands: level.stands,
+    rule: level.stands ? (level.rule ?? null) : null,
+    since: level.stands ? timeOrNull(level.since) : null,
+    fired_at: timeOrNull(level.firedAt),
+    bad_fraction: requests > 0 ? bad / requests : null,
+    allowed_bad_fraction: level.allowedBad,
+    threshold: level.threshold,
+    unit: level.unit,
+    requests,
+    evidence_nats: level.evidence,
+    evidence_threshold_nats: level.evidenceThreshold,
+    recovery_nats: level.recovery,
+  };
+}
+
+export function switchEventView(event: SwitchEvent) {
+  return {
+    id: event.id,
+    route: event.route,
+    generation: event.generation,
+    kind: event.kind,
+    from_model: event.from,
+    to_model: event.to,
+    reason: event.reason,
+    signal: event.signal ?? null,
+    performance_score: event.score ?? null,
+    actor: event.actor,
+    weights: event.weights,
+    switch_timestamp: time(event.at),
+    applied_at: timeOrNull(event.appliedAt),
+    rollback_timestamp: timeOrNull(event.rolledBackAt),
+    outcome: event.outcome,
+    outcome_detail: event.outcomeDetail ?? null,
+    decision: event.decision,
+  };
+}
+
+export function alertView(alert: Alert) {
+  return {
+    id: alert.id,
+    name: alert.name,
+    alert_type: alert.type,
+    severity: alert.severity,
+    model_id: alert.model ?? null,
+    route: alert.route ?? null,
+    signal: alert.signal ?? null,
+    message: alert.message,
+    threshold_value: alert.threshold ?? null,
+    actual_value: alert.value ?? null,
+    resolved: alert.resolved,
+    starts_at: time(alert.startsAt),
+    created_at: time(alert.receivedAt),
+    resolved_at: timeOrNull(alert.resolvedAt),
+    fingerprint: alert.fingerprint,
+    labels: alert.labels,
+    annotations: alert.annotations,
+  };
+}

@@ -1,0 +1,52 @@
+import type { Weights } from '../types.ts';
+
+/** What a gateway can do; the controller asks before it plans. */
+export interface Capabilities {
+  /** Without weights a canary becomes probes and then a full switch. */
+  readonly weights: boolean;
+  /** The smallest share that it can hold, in basis points. */
+  readonly granularity: number;
+  readonly compareAndSet: boolean;
+  readonly durableAcrossRestarts: boolean;
+  /** How long until an accepted change shows. */
+  readonly expectedEffectMs: number;
+}
+
+/** What a gateway says that it does now. */
+export interface GatewayState {
+  readonly weights: Weights;
+  readonly generation?: number;
+  readonly revision?: string;
+}
+
+/** The absolute state that a gateway is told; telling it twice changes nothing. */
+export interface Desired {
+  readonly weights: Weights;
+  /** The fence: a gateway that knows a higher one refuses. */
+  readonly generation: number;
+  readonly reason: string;
+}
+
+/** `unknown` is an answer that says neither: a time-out, a 5xx. It is resolved by reading, never by assuming. */
+export type ApplyResult =
+  | { readonly kind: 'applied' | 'unchanged' }
+  | { readonly kind: 'conflict' | 'rejected' | 'unknown'; readonly detail: string };
+
+export type Verification =
+  | { readonly kind: 'converged' }
+  | { readonly kind: 'partial' | 'diverged' | 'unknown'; readonly detail: string };
+
+/** How a desired route state reaches one kind of gateway. Every method has a deadline by its signal. */
+export interface GatewayDriver {
+  capabilities(): Capabilities;
+  read(route: string, signal: AbortSignal): Promise<GatewayState>;
+  apply(route: string, desired: Desired, signal: AbortSignal): Promise<ApplyResult>;
+  verify(route: string, desired: Desired, signal: AbortSignal): Promise<Verification>;
+  close(): Promise<void>;
+}
+
+export function sameWeights(a: Weights, b: Weights): boolean {
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].every(
+    model => (a[model] ?? 0) === (b[model] ?? 0),
+  );
+}

@@ -1,0 +1,217 @@
+import { type Level, levels, type Policy, type Signal, type SignalName } from '@relaycore/rules';
+import type {
+  Assessment,
+  Counts,
+  LevelAssessment,
+  Observation,
+  Reading,
+  SignalAssessment,
+  SignalReadings,
+  Verdict,
+} from '../types.ts';
+import { type DetectorParameters, detectorParameters } from './detector.ts';
+import { addToRun, type FailureRun, isHardDown, noFailures } from './hard-down.ts';
+import { newStream, restart, type Stream, step, streamView } from './stream.ts';
+import { addToWindow, countsWithin, emptyWindow, hasEnough, type Window } from './window.ts';
+
+/** Everything remembered about one model between ticks. */
+export type ModelState = Readonly<Record<SignalName, SignalState>>;
+
+interface SignalState {
+  readonly at: number;
+  /** One window a level: for latency the two levels count different requests as slow. */
+  readonly windows: Readonly<Record<Level, Window>>;
+  readonly run: FailureRun;
+  readonly streams: Readonly<Record<Level, Stream>>;
+}
+
+export interface AssessInput {
+  readonly model: string;
+  readonly version?: string;
+  readonly signals: readonly Signal[];
+  readonly policy: Policy;
+  readonly readings: SignalReadings;
+  readonly at: number;
+  /** A route tries this model again since then: evidence and recovery are counted from that moment. */
+  readonly provingSince?: number;
+}
+
+/** One model, one tick: the next state and the verdicts, each with the numbers behind it. */
+export function assess(
+  state: ModelState | undefined,
+  input: AssessInput,
+): { readonly state: ModelState; readonly assessment: Assessment } {
+  const results = input.signals.map(signal => {
+    const parameters = parametersOf(signal, input.policy);
+    const before = restarted(state?.[signal.name] ?? newSignalState(parameters, input.at), input, parameters);
+    const reading = input.readings[signal.name];
+    const next = reading.kind === 'counts' ? observe(before, signal, reading, input, parameters) : before;
+    return {
+      signal: signal.name,
+      next,
+      assessment: signalAssessment(signal, reading, next, input, parameters),
+    };
+  });
+  const signals = results.map(({ assessment }) => assessment);
+  return {
+    state: Object.fromEntries(results.map(({ signal, next }) => [signal, next])) as unknown as ModelState,
+    assessment: {
+      model: input.model,
+      ...(input.version !== undefined && { version: input.version }),
+      at: input.at,
+      verdict: worst(signals),
+      signals,
+    },
+  };
+}
+
+type LevelParameters = Readonly<Record<Level, DetectorParameters>>;
+
+const known = new WeakMap<Policy, Map<Signal, LevelParameters>>();
+
+/** The detector's constants follow from the policy alone, so they are worked out once for each signal of it. */
+function parametersOf(signal: Signal, policy: Policy): LevelParameters {
+  const bySignal = known.get(policy) ?? new Map<Signal, LevelParameters>();
+  known.set(policy, bySignal);
+  const found = bySignal.get(signal);
+  if (found) return found;
+  const { detection, defaults } = policy;
+  const made = bothLevels(level =>
+    detectorParameters({
+      allowedBad: signal.levels[level].allowedBad,
+      kind: signal.name === 'accuracy' ? 'score' : 'rate',
+      yearsPerFalseAlarm: detection.yearsPerFalseAlarm[level],
+      streams: defaults.length * levels.length,
+      tickMs: detection.tickMs,
+      agreementMs: detection.agreementMs,
+    }),
+  );
+  bySignal.set(signal, made);
+  return made;
+}
+
+function newSignalState(parameters: LevelParameters, at: number): SignalState {
+  return {
+    at,
+    windows: bothLevels(() => emptyWindow(at)),
+    run: noFailures(at),
+    streams: bothLevels(level => newStream(parameters[level], at)),
+  };
+}
+
+function restarted(
+  state: SignalState,
+  { provingSince }: AssessInput,
+  parameters: LevelParameters,
+): SignalState {
+  if (provingSince === undefined || state.streams.critical.recoverySince >= provingSince) return state;
+  return {
+    ...state,
+    streams: bothLevels(level => restart(state.streams[level], provingSince, parameters[level])),
+  };
+}
+
+function observe(
+  state: SignalState,
+  signal: Signal,
+  reading: Extract<Reading, { kind: 'counts' }>,
+  { at, policy }: AssessInput,
+  parameters: LevelParameters,
+): SignalState {
+  const counts = bothLevels(level => total(reading.levels[level]));
+  const windows = bothLevels(level => addToWindow(state.windows[level], at, counts[level]));
+  const run = addToRun(state.run, at, counts.critical);
+  const enoughRequests = hasEnough(windows.critical, at, policy.alerts.minRequests);
+  const hardDown = signal.name === 'success' && isHardDown(run, at, policy.detection.hardDown);
+  const streams = bothLevels(level =>
+    step(
+      state.streams[level],
+      {
+        at,
+        observations: reading.levels[level],
+        counts: counts[level],
+        enoughRequests,
+        hardDown,
+      },
+      parameters[level],
+    ),
+  );
+  return { at, windows, run, streams };
+}
+
+function total(observations: readonly Observation[]): Counts {
+  let requests = 0;
+  let bad = 0;
+  for (const { badness, count } of observations) {
+    requests += count;
+    bad += badness * count;
+  }
+  return { requests, bad };
+}
+
+function signalAssessment(
+  signal: Signal,
+  reading: Reading,
+  state: SignalState,
+  { at, policy }: AssessInput,
+  parameters: LevelParameters,
+): SignalAssessment {
+  const windowMs = policy.alerts.windowMinutes * 60_000;
+  const assessed = bothLevels(level => {
+    const windowCounts = countsWithin(state.windows[level], at, windowMs);
+    const { threshold, unit } = signal.levels[level];
+    return { level, threshold, unit, ...streamView(state.streams[level], parameters[level], windowCounts) };
+  });
+  return {
+    signal: signal.name,
+    verdict: verdictOf(signal.name, reading, assessed, state, at, policy),
+    ...(reading.kind === 'counts' && { vantage: reading.vantage }),
+    levels: assessed,
+    requests: countsWithin(state.windows.critical, at, windowMs).requests,
+  };
+}
+
+function verdictOf(
+  signal: SignalName,
+  reading: Reading,
+  assessed: Readonly<Record<Level, LevelAssessment>>,
+  state: SignalState,
+  at: number,
+  policy: Policy,
+): Verdict {
+  if (reading.kind === 'absent') return { kind: 'unknown', reason: reading.reason };
+  for (const level of ['critical', 'warning'] as const)
+    if (assessed[level].stands) return { kind: 'degraded', level, signal, since: assessed[level].firedAt! };
+  const minimum = policy.alerts.minRequests;
+  if (hasEnough(state.windows.critical, at, minimum)) return { kind: 'healthy' };
+  const { requests } = countsWithin(state.windows.critical, at, 6 * 3_600_000);
+  return { kind: 'unknown', reason: `${requests} of ${minimum} requests seen so far` };
+}
+
+/**
+ * Critical before warning before healthy; unknown only when no signal says more, or when a signal that stood at
+ * critical can no longer be seen: the others then prove nothing about it.
+ */
+function worst(signals: readonly SignalAssessment[]): Verdict {
+  const verdicts = signals.map(({ verdict }) => verdict);
+  const degraded = (level: Level) =>
+    verdicts.find(verdict => verdict.kind === 'degraded' && verdict.level === level);
+  const unseen = signals.find(
+    ({ verdict, levels: { critical } }) => verdict.kind === 'unknown' && critical.stands,
+  );
+  return (
+    degraded('critical') ??
+    unseen?.verdict ??
+    degraded('warning') ??
+    verdicts.find(({ kind }) => kind === 'healthy') ?? {
+      kind: 'unknown',
+      reason: [...new Set(verdicts.map(verdict => (verdict.kind === 'unknown' ? verdict.reason : '')))].join(
+        '; ',
+      ),
+    }
+  );
+}
+
+function bothLevels<T>(make: (level: Level) => T): Readonly<Record<Level, T>> {
+  return { warning: make('warning'), critical: make('critical') };
+}

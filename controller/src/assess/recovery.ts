@@ -1,0 +1,32 @@
+import type { Observation } from '../types.ts';
+import { type Evidence, logMean } from './detector.ts';
+
+/**
+ * Evidence that a degraded model is good again: the wealth of a bet against "the mean badness is still at least
+ * `allowedBad`", as a mixture over how good it may have become. For alternative s one observation of badness y
+ * multiplies the wealth by 1 + (1 − s)·(q0 − y)/(1 − q0), which has mean at most 1 while the model is still bad. So
+ * the wealth ever reaches 1000 with a probability of at most 1/1000 (Ville's inequality), however often one looks.
+ */
+export const recoveredAt = Math.log(1000);
+
+/** Mean badness after the recovery, as multiples of what is allowed. */
+const multiples = [0.05, 0.2, 0.4, 0.6, 0.8];
+
+export const noRecovery: Evidence = multiples.map(() => 0);
+
+export function accumulateRecovery(
+  wealth: Evidence,
+  observations: readonly Observation[],
+  allowedBad: number,
+): Evidence {
+  if (observations.length === 0) return wealth;
+  return multiples.map((multiple, k) => {
+    let gain = 0;
+    for (const { badness, count } of observations)
+      gain += count * Math.log1p(((1 - multiple) * (allowedBad - badness)) / (1 - allowedBad));
+    return wealth[k]! + gain;
+  });
+}
+
+/** A bet that lost this much starts again: the model was still bad then, which says nothing about now. */
+export const isLost = (wealth: Evidence) => logMean(wealth) < -recoveredAt;

@@ -1,0 +1,135 @@
+import type { Counts, LevelAssessment, Observation } from '../types.ts';
+import { accumulate, type DetectorParameters, type Evidence, logMean, noEvidence } from './detector.ts';
+import { accumulateRecovery, isLost, noRecovery, recoveredAt } from './recovery.ts';
+
+/** The state of one model, signal and level between ticks: a few numbers. */
+export interface Stream {
+  readonly evidence: Evidence;
+  /** What was counted since the evidence last stood at nothing: the change began there, if it is one. */
+  readonly building: Span;
+  readonly recovery: Evidence;
+  readonly recoverySince: number;
+  /** While the verdict stands, or the last time it did. */
+  readonly fired?: Fired;
+  readonly stands: boolean;
+}
+
+interface Span extends Counts {
+  readonly since: number;
+}
+
+interface Fired {
+  readonly at: number;
+  readonly rule: 'shiryaev-roberts' | 'hard-down';
+  /** ln R when it fired. */
+  readonly evidence: number;
+  readonly span: Span;
+}
+
+export function newStream(parameters: DetectorParameters, at: number): Stream {
+  return {
+    evidence: noEvidence(parameters),
+    building: { since: at, requests: 0, bad: 0 },
+    recovery: noRecovery,
+    recoverySince: at,
+    stands: false,
+  };
+}
+
+export interface StreamTick {
+  readonly at: number;
+  readonly observations: readonly Observation[];
+  readonly counts: Counts;
+  readonly enoughRequests: boolean;
+  readonly hardDown: boolean;
+}
+
+/**
+ * One tick: evidence against the model and for its recovery grow side by side. A verdict that fired stands until the
+ * recovery is proven; the evidence starts again from nothing, so that it can fire anew.
+ */
+export function step(stream: Stream, tick: StreamTick, parameters: DetectorParameters): Stream {
+  const evidence = accumulate(stream.evidence, tick.observations, parameters);
+  const total = logMean(evidence);
+  const building = total > 0 ? extend(stream.building, tick.counts) : { since: tick.at, requests: 0, bad: 0 };
+  const next = { ...stream, evidence, building, ...recoveryAfter(stream, tick, parameters) };
+  if (total >= parameters.threshold && tick.enoughRequests)
+    return fire(next, tick, 'shiryaev-roberts', total, parameters);
+  if (tick.hardDown && !stream.stands) return fire(next, tick, 'hard-down', total, parameters);
+  if (stream.stands && logMean(next.recovery) >= recoveredAt) return { ...next, stands: false };
+  return next;
+}
+
+/** The evidence and the recovery are counted from now on: a route begins to try this model again. */
+export function restart(stream: Stream, at: number, parameters: DetectorParameters): Stream {
+  return {
+    ...newStream(parameters, at),
+    stands: stream.stands,
+    ...(stream.fired && { fired: stream.fired }),
+  };
+}
+
+function recoveryAfter(
+  stream: Stream,
+  tick: StreamTick,
+  { allowedBad }: DetectorParameters,
+): Pick<Stream, 'recovery' | 'recoverySince'> {
+  const recovery = accumulateRecovery(stream.recovery, tick.observations, allowedBad);
+  return isLost(recovery)
+    ? { recovery: noRecovery, recoverySince: tick.at }
+    : { recovery, recoverySince: stream.recoverySince };
+}
+
+function fire(
+  stream: Stream,
+  tick: StreamTick,
+  rule: Fired['rule'],
+  evidence: number,
+  parameters: DetectorParameters,
+): Stream {
+  return {
+    evidence: noEvidence(parameters),
+    building: { since: tick.at, requests: 0, bad: 0 },
+    recovery: noRecovery,
+    recoverySince: tick.at,
+    stands: true,
+    fired: { at: tick.at, rule, evidence, span: stream.building },
+  };
+}
+
+const extend = (span: Span, { requests, bad }: Counts): Span => ({
+  since: span.since,
+  requests: span.requests + requests,
+  bad: span.bad + bad,
+});
+
+/** What the rest of the controller sees of a stream. */
+export function streamView(
+  stream: Stream,
+  parameters: DetectorParameters,
+  windowCounts: Counts,
+): Pick<
+  LevelAssessment,
+  | 'stands'
+  | 'firedAt'
+  | 'since'
+  | 'rule'
+  | 'evidence'
+  | 'evidenceThreshold'
+  | 'recovery'
+  | 'recoverySince'
+  | 'counts'
+  | 'allowedBad'
+> {
+  const { fired, stands } = stream;
+  return {
+    stands,
+    ...(fired && { firedAt: fired.at, since: fired.span.since, rule: fired.rule }),
+    evidence: stands ? fired!.evidence : Math.max(0, logMean(stream.evidence)),
+    evidenceThreshold: parameters.threshold,
+    recovery: logMean(stream.recovery),
+    recoverySince: stream.recoverySince,
+    counts: stands ? fired!.span : windowCounts,
+    allowedBad: parameters.allowedBad,
+  };
+}

@@ -1,0 +1,299 @@
+import type { Policy, Route } from '@relaycore/rules';
+import type { Logger } from 'pino';
+import type { GatewayDriver, GatewayState } from './apply/driver.ts';
+import { type Reconciled, reconcile } from './apply/reconcile.ts';
+import { assess, type ModelState } from './assess/assess.ts';
+import type { Clock } from './clock.ts';
+import { decide } from './decide/decide.ts';
+import { allTo } from './decide/weights.ts';
+import { messageOf } from './errors.ts';
+import type { Prober } from './read/probes.ts';
+import type { Reader } from './read/prometheus.ts';
+import type { Database } from './record/database.ts';
+import { switchEvent } from './record/decision-record.ts';
+import { insertMetricSnapshots } from './record/metric-snapshots.ts';
+import { commitChange, insertRouteState, loadRouteStates } from './record/route-states.ts';
+import { markApplied } from './record/switch-events.ts';
+import type { Telemetry } from './telemetry.ts';
+import {
+  type Assessment,
+  type Cause,
+  type Change,
+  type Decision,
+  isChange,
+  type Readings,
+  type RouteState,
+  serving,
+} from './types.ts';
+
+export interface LoopParts {
+  readonly policy: Policy;
+  readonly reader: Reader;
+  readonly prober: Prober;
+  readonly drivers: ReadonlyMap<string, GatewayDriver>;
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly log: Logger;
+}
+
+/** What the controller knows after a tick, for the API and the metrics. */
+export interface Status {
+  readonly at: number;
+  /** Why verdicts are unknown or nothing can be decided, when something is down. */
+  readonly problem?: string;
+  readonly assessments: ReadonlyMap<string, Assessment>;
+  readonly routes: ReadonlyMap<string, RouteStatus>;
+}
+
+export interface RouteStatus {
+  readonly state: RouteState;
+  readonly decision: Decision;
+  readonly gateway: Reconciled;
+}
+
+export interface Loop {
+  status(): Status;
+  /** One round of read, assess, decide, apply, record; rounds never overlap. */
+  tick(): Promise<void>;
+  /** Ticks until the signal aborts, then waits for the round in flight. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Runs between ticks: for a change by a person. */
+  exclusively<T>(work: () => Promise<T>): Promise<T>;
+  /** Commits the next state of a route and tells the gateway. */
+  commit(next: RouteState, event: Parameters<typeof commitChange>[2]): Promise<Reconciled | 'lost'>;
+}
+
+const gatewayTimeoutMs = 3000;
+const lookEveryMs = 10_000;
+const snapshotEveryMs = 60_000;
+
+export function createLoop(parts: LoopParts): Loop {
+  const { policy, reader, prober, drivers, database, clock, telemetry, log } = parts;
+  const models = new Map<string, ModelState>();
+  const looked = new Map<string, number>();
+  const gateways = new Map<string, Reconciled>();
+  const marked = new Map<string, number>();
+  let status: Status = {
+    at: 0,
+    problem: 'the first assessment is under way',
+    assessments: new Map(),
+    routes: new Map(),
+  };
+  let snapshotAt = 0;
+  let tail: Promise<unknown> = Promise.resolve();
+
+  const loop: Loop = {
+    status: () => status,
+    tick: () => loop.exclusively(round),
+    run,
+    exclusively(work) {
+      const result = tail.then(work);
+      tail = result.catch(() => undefined);
+      return result;
+    },
+    commit,
+  };
+  return loop;
+
+  async function run(signal: AbortSignal): Promise<void> {
+    const { tickMs } = policy.detection;
+    while (!signal.aborted) {
+      await loop.tick().catch(broken);
+      const untilNext = tickMs - (clock.now() % tickMs);
+      await clock.sleep(untilNext, signal).catch(() => undefined);
+    }
+    await tail;
+  }
+
+  /** What was known stays visible, beside the reason why nothing newer is. */
+  function broken(error: unknown): void {
+    const problem = `the round failed, so nothing is decided: ${messageOf(error)}`;
+    if (status.problem !== problem) log.error({ error: messageOf(error) }, 'the round failed');
+    status = { ...status, problem };
+  }
+
+  async function round(): Promise<void> {
+    const begun = performance.now();
+    const [readings, states] = await Promise.all([
+      reader.read(policy, clock.now() - policy.detection.ingestionLagMs),
+      routeStates(),
+    ]);
+    const assessments = assessAll(readings, states);
+    const routes = new Map<string, RouteStatus>();
+    for (const route of Object.values(policy.routes)) {
+      const state = states.get(route.name);
+      if (state) routes.set(route.name, await decideAndApply(route, state, assessments, readings));
+    }
+    status = {
+      at: readings.at,
+      assessments,
+      routes,
+      ...(readings.problem !== undefined && { problem: readings.problem }),
+    };
+    await snapshot(readings);
+    telemetry.ticked((performance.now() - begun) / 1000);
+  }
+
+  /** The desired states as committed. A route seen for the first time takes over what its gateway does now. */
+  async function routeStates(): Promise<ReadonlyMap<string, RouteState>> {
+    const known = await loadRouteStates(database);
+    const unseen = Object.values(policy.routes).filter(route => !known.has(route.name));
+    if (unseen.length === 0) return known;
+    for (const route of unseen) await takeOver(route);
+    return loadRouteStates(database);
+  }
+
+  /** Until the gateway has said what it does, the route is not touched: a guess could undo somebody's switch. */
+  async function takeOver(route: Route): Promise<void> {
+    try {
+      const held = await drivers.get(route.name)!.read(route.name, AbortSignal.timeout(gatewayTimeoutMs));
+      await insertRouteState(database, firstState(route, held, clock.now()));
+      log.info({ route: route.name, ...held }, 'route taken over from its gateway');
+    } catch (error) {
+      log.warn(
+        { route: route.name, error: messageOf(error) },
+        'the gateway does not say what it does; route not taken over yet',
+      );
+    }
+  }
+
+  function assessAll(
+    readings: Readings,
+    states: ReadonlyMap<string, RouteState>,
+  ): ReadonlyMap<string, Assessment> {
+    const assessments = new Map<string, Assessment>();
+    const proving = provingSince(policy, states);
+    for (const [model, signals] of readings.models) {
+      const known = policy.models[model];
+      const since = proving.get(model);
+      const { state, assessment } = assess(models.get(model), {
+        model,
+        ...(known?.version !== undefined && { version: known.version }),
+        signals: known?.signals ?? policy.defaults,
+        policy,
+        readings: signals,
+        at: readings.at,
+        ...(since !== undefined && { provingSince: since }),
+      });
+      models.set(model, state);
+      assessments.set(model, assessment);
+    }
+    return assessments;
+  }
+
+  async function decideAndApply(
+    route: Route,
+    state: RouteState,
+    assessments: ReadonlyMap<string, Assessment>,
+    readings: Readings,
+  ): Promise<RouteStatus> {
+    const decision = decide({
+      route,
+      state,
+      assessments,
+      probes: prober.results(),
+      now: readings.at,
+      freshMs: policy.probes.intervalMs * 3 + policy.probes.timeoutMs,
+    });
+    if (!isChange(decision) || route.mode !== 'auto') return { state, decision, gateway: await look(state) };
+    const next = nextState(state, decision, readings.at);
+    const gateway = await commit(next, switchEvent(state, decision, readings, clock.now()));
+    if (gateway === 'lost') return { state, decision, gateway: await look(state) };
+    return { state: next, decision, gateway };
+  }
+
+  /** Desired state and event first, in one transaction; the world changes after. */
+  async function commit(
+    next: RouteState,
+    event: Parameters<typeof commitChange>[2],
+  ): Promise<Reconciled | 'lost'> {
+    if (!(await commitChange(database, next, event))) {
+      log.warn(
+        { route: next.route, generation: next.generation },
+        'another controller decided first; reading again',
+      );
+      return 'lost';
+    }
+    log.info(
+      { route: event.route, kind: event.kind, from: event.from, to: event.to, generation: event.generation },
+      event.reason,
+    );
+    telemetry.switched(event);
+    return tell(next, event.reason);
+  }
+
+  async function tell(state: RouteState, reason: string): Promise<Reconciled> {
+    const begun = performance.now();
+    const result = await reconcileRoute(state, reason, true);
+    telemetry.applied(state.route, (performance.now() - begun) / 1000);
+    return result;
+  }
+
+  /** Between changes the gateway is looked at now and then, and told again when it differs or never answered. */
+  async function look(state: RouteState): Promise<Reconciled> {
+    const last = gateways.get(state.route);
+    const due = last?.kind !== 'converged' || clock.now() - (looked.get(state.route) ?? 0) >= lookEveryMs;
+    return due ? reconcileRoute(state, 'reconcile', false) : last;
+  }
+
+  async function reconcileRoute(state: RouteState, reason: string, tellNow: boolean): Promise<Reconciled> {
+    const { route, weights, generation } = state;
+    const result = await reconcile(
+      drivers.get(route)!,
+      route,
+      { weights, generation, reason },
+      {
+        tell: tellNow,
+        timeoutMs: gatewayTimeoutMs,
+      },
+    ).catch((error): Reconciled => ({ kind: 'open', detail: messageOf(error) }));
+    const before = gateways.get(route);
+    gateways.set(route, result);
+    looked.set(route, clock.now());
+    if (result.kind === 'converged') {
+      if (marked.get(route) !== generation)
+        await markApplied(database, route, generation, clock.now(), 'read back from the gateway');
+      marked.set(route, generation);
+    } else if (before?.kind !== result.kind)
+      log.warn({ route, generation, detail: result.detail }, 'the gateway does not follow');
+    return result;
+  }
+
+  async function snapshot({ at, problem }: Readings): Promise<void> {
+    if (problem !== undefined || at - snapshotAt < snapshotEveryMs) return;
+    snapshotAt = at;
+    await insertMetricSnapshots(database, [...status.assessments.values()], at);
+  }
+}
+
+function firstState(route: Route, held: GatewayState, now: number): RouteState {
+  const targets = route.targets;
+  const weights = Object.keys(held.weights).length > 0 ? held.weights : allTo(targets[0], targets);
+  const to = serving(weights);
+  const cause: Cause = { signal: 'manual', reason: `${to} served when the route was taken over` };
+  return {
+    route: route.name,
+    generation: held.generation ?? 0,
+    weights,
+    phase:
+      to === targets[0] ? { kind: 'primary', since: now } : { kind: 'failed_over', to, since: now, cause },
+    backoff: { level: 0 },
+    updatedAt: now,
+  };
+}
+
+function nextState(state: RouteState, { next }: Change, at: number): RouteState {
+  return { route: state.route, generation: state.generation + 1, ...next, updatedAt: at };
+}
+
+/** Primaries that prove themselves now, and since when their evidence counts. */
+function provingSince(policy: Policy, states: ReadonlyMap<string, RouteState>): ReadonlyMap<string, number> {
+  const since = new Map<string, number>();
+  for (const { route, phase } of states.values()) {
+    const primary = policy.routes[route]?.targets[0];
+    if (primary !== undefined && (phase.kind === 'probing' || phase.kind === 'ramping'))
+      since.set(primary, Math.max(phase.since, since.get(primary) ?? 0));
+  }
+  return since;
+}

@@ -1,0 +1,70 @@
+/** One raw counter as Prometheus holds it. */
+export interface CounterSample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Last sight of every counter, by its labels; belongs to one source of samples. */
+export interface CounterMemory {
+  readonly source: string;
+  readonly counters: ReadonlyMap<string, { readonly value: number; readonly at: number }>;
+}
+
+/** What a counter grew by since it was last seen. */
+export interface Increment {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly delta: number;
+}
+
+export interface IncrementOptions {
+  /** Which server gave the samples: the clocks of two replicas differ, and a step back between them is no reset. */
+  readonly source: string;
+  readonly at: number;
+  /** A counter unseen for longer starts afresh. */
+  readonly maxGapMs: number;
+  /** When the process behind these labels started, where it says so. */
+  readonly startedAt: (labels: Readonly<Record<string, string>>) => number | undefined;
+}
+
+/**
+ * Turns raw counters into increments that tile time: each event is counted once.
+ *
+ * - never seen: a baseline, unless the process is younger than the previous tick; then it counts from zero;
+ * - lower than before, or another process: a reset, the whole new value counts;
+ * - missing now: contributes nothing and keeps its last value, so that the next sight covers the gap;
+ * - unseen for longer than `maxGapMs`, or from another source: a new baseline.
+ */
+export function increments(
+  memory: CounterMemory | undefined,
+  samples: readonly CounterSample[],
+  { source, at, maxGapMs, startedAt }: IncrementOptions,
+): { readonly memory: CounterMemory; readonly increments: readonly Increment[] } {
+  const known = memory?.source === source ? memory.counters : new Map<string, never>();
+  const previousTick = latest(known);
+  const counters = new Map([...known].filter(([, seen]) => at - seen.at <= maxGapMs));
+  const grown: Increment[] = [];
+  for (const { labels, value } of samples) {
+    if (!Number.isFinite(value) || value < 0) continue;
+    const key = seriesKey(labels);
+    const before = counters.get(key);
+    const started = startedAt(labels);
+    counters.set(key, { value, at });
+    if (before === undefined) {
+      const young = started !== undefined && previousTick !== undefined && started > previousTick;
+      grown.push({ labels, delta: young ? value : 0 });
+    } else {
+      const reset = value < before.value || (started !== undefined && started > before.at);
+      grown.push({ labels, delta: reset ? value : value - before.value });
+    }
+  }
+  return { memory: { source, counters }, increments: grown };
+}
+
+function latest(counters: ReadonlyMap<string, { readonly at: number }>): number | undefined {
+  let at: number | undefined;
+  for (const seen of counters.values()) if (at === undefined || seen.at > at) at = seen.at;
+  return at;
+}
+
+/** Prometheus gives the labels of a series in a fixed order. */
+const seriesKey = (labels: Readonly<Record<string, string>>) => JSON.stringify(labels);

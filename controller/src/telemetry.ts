@@ -1,0 +1,123 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
+import { MeterProvider } from '@opentelemetry/sdk-metrics';
+import { exported } from '@relaycore/rules';
+import type { Status } from './loop.ts';
+import type { NewSwitchEvent } from './record/switch-events.ts';
+import type { LevelAssessment, SignalAssessment } from './types.ts';
+
+/** The controller's own metrics: verdicts and evidence as the alerts read them, and how it fares itself. */
+export interface Telemetry {
+  ticked(seconds: number): void;
+  queried(signal: string, seconds: number): void;
+  applied(route: string, seconds: number): void;
+  switched(event: NewSwitchEvent): void;
+  /** Serves the metrics page. */
+  handle(request: IncomingMessage, response: ServerResponse): void;
+  close(): Promise<void>;
+}
+
+const durationEdges = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export function createTelemetry(status: () => Status | undefined): Telemetry {
+  const exporter = new PrometheusExporter({
+    preventServerStart: true,
+    withoutScopeInfo: true,
+    withoutTargetInfo: true,
+  });
+  const provider = new MeterProvider({ readers: [exporter] });
+  const meter = provider.getMeter('relaycore-controller');
+  const histogram = (name: string, description: string) =>
+    meter.createHistogram(name, { description, advice: { explicitBucketBoundaries: durationEdges } });
+  const tick = histogram(
+    exported.tickDuration,
+    'One round of read, assess, decide, apply, record, in seconds',
+  );
+  const query = histogram(exported.queryDuration, 'One query to Prometheus, in seconds');
+  const apply = histogram(
+    exported.applyDuration,
+    'From a committed decision to the gateway read back, in seconds',
+  );
+  const switches = meter.createCounter(exported.switches.replace(/_total$/, ''), {
+    description: 'Changes of a route',
+  });
+
+  const gauge = (name: string, description: string) => meter.createObservableGauge(name, { description });
+  const gauges = {
+    verdict: gauge(exported.verdict, '1 while the verdict stands'),
+    known: gauge(exported.known, '1 when there is enough data for a verdict'),
+    value: gauge(exported.value, 'The measured value, in the unit of its threshold'),
+    threshold: gauge(
+      exported.threshold,
+      'The threshold of the policy: success rate, share of slow requests, or score',
+    ),
+    evidence: gauge(exported.evidence, 'Evidence against the model (ln R), in nats'),
+    evidenceThreshold: gauge(
+      exported.evidenceThreshold,
+      'Evidence at which the verdict fires (ln A), in nats',
+    ),
+    weight: gauge(exported.routeWeight, 'Desired share of a target, in basis points'),
+    generation: gauge(exported.routeGeneration, 'Generation of the desired state'),
+    phase: gauge(exported.routePhase, '1 for the phase that the route is in'),
+    converged: gauge(exported.routeConverged, '1 when the gateway holds the desired state'),
+    switchedAt: gauge(exported.switchedAt, 'When the desired state last changed, in seconds since the epoch'),
+    lastEvaluation: gauge(
+      exported.lastEvaluation,
+      'When models were last assessed on real data, in seconds since the epoch',
+    ),
+  };
+
+  let lastEvaluation: number | undefined;
+  meter.addBatchObservableCallback(observer => {
+    const now = status();
+    if (!now || now.at === 0) return;
+    if (now.problem === undefined) lastEvaluation = now.at / 1000;
+    if (lastEvaluation !== undefined) observer.observe(gauges.lastEvaluation, lastEvaluation);
+    for (const { model, version, signals } of now.assessments.values())
+      for (const assessed of signals) {
+        const labels = { model, version: version ?? '', signal: assessed.signal };
+        observer.observe(gauges.known, assessed.verdict.kind === 'unknown' ? 0 : 1, labels);
+        for (const level of Object.values(assessed.levels)) {
+          const withLevel = { ...labels, level: level.level };
+          observer.observe(gauges.verdict, stands(assessed, level) ? 1 : 0, withLevel);
+          observer.observe(gauges.threshold, thresholdOf(assessed, level), withLevel);
+          observer.observe(gauges.evidence, level.evidence, withLevel);
+          observer.observe(gauges.evidenceThreshold, level.evidenceThreshold, withLevel);
+          if (level.counts.requests > 0)
+            observer.observe(gauges.value, measuredValue(assessed, level), withLevel);
+        }
+      }
+    for (const [route, { state, gateway }] of now.routes) {
+      for (const [model, weight] of Object.entries(state.weights))
+        observer.observe(gauges.weight, weight, { route, model });
+      for (const phase of ['primary', 'failed_over', 'probing', 'ramping'])
+        observer.observe(gauges.phase, state.phase.kind === phase ? 1 : 0, { route, phase });
+      observer.observe(gauges.generation, state.generation, { route });
+      observer.observe(gauges.converged, gateway.kind === 'converged' ? 1 : 0, { route });
+      observer.observe(gauges.switchedAt, state.updatedAt / 1000, { route });
+    }
+  }, Object.values(gauges));
+  return {
+    ticked: seconds => tick.record(seconds),
+    queried: (signal, seconds) => query.record(seconds, { signal }),
+    applied: (route, seconds) => apply.record(seconds, { route }),
+    switched: ({ route, from, to, kind }) => switches.add(1, { route, from, to, reason: kind }),
+    handle: (request, response) => exporter.getMetricsRequestHandler(request, response),
+    close: () => provider.shutdown(),
+  };
+}
+
+/** An unknown verdict raises no alert, though an old one may stand behind it. */
+function stands({ verdict }: SignalAssessment, level: LevelAssessment): boolean {
+  return verdict.kind !== 'unknown' && level.stands;
+}
+
+/** Latency is measured and allowed as a share of slow requests; the others as the good share or the mean score. */
+function measuredValue({ signal }: SignalAssessment, { counts }: LevelAssessment): number {
+  const bad = counts.bad / counts.requests;
+  return signal === 'latency' ? bad : 1 - bad;
+}
+
+function thresholdOf({ signal }: SignalAssessment, { threshold, allowedBad }: LevelAssessment): number {
+  return signal === 'latency' ? allowedBad : threshold;
+}

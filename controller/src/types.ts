@@ -1,0 +1,207 @@
+import type { Level, SignalName } from '@relaycore/rules';
+
+/*
+ * The nouns between the verbs. `read` makes readings, `assess` assessments, `decide` decisions; `apply` and `record`
+ * take decisions. Times are epoch milliseconds.
+ */
+
+/** Where a reading was taken: what callers got, what the model server saw, or a request of the controller's own. */
+export type Vantage = 'gateway' | 'server' | 'probe';
+
+/** So many requests (or scores) of one tick were bad to this degree; see `Signal` in the rules. */
+export interface Observation {
+  /** From 0 (good) to 1 (bad). */
+  readonly badness: number;
+  readonly count: number;
+}
+
+/** What one tick says about one model and signal. */
+export type Reading =
+  | {
+      readonly kind: 'counts';
+      readonly vantage: Vantage;
+      /** The levels differ for latency only, where each has its own edge. */
+      readonly levels: Readonly<Record<Level, readonly Observation[]>>;
+    }
+  | { readonly kind: 'absent'; readonly reason: string };
+
+export type SignalReadings = Readonly<Record<SignalName, Reading>>;
+
+export interface Readings {
+  /** The instant that Prometheus was asked about. */
+  readonly at: number;
+  readonly models: ReadonlyMap<string, SignalReadings>;
+  /** The PromQL behind them, for the decision record. */
+  readonly queries: Readonly<Partial<Record<SignalName, string>>>;
+  /** What went wrong, when something did; verdicts are then unknown. */
+  readonly problem?: string;
+}
+
+/** Unknown is never unhealthy and never healthy. */
+export type Verdict =
+  | { readonly kind: 'healthy' }
+  | { readonly kind: 'degraded'; readonly level: Level; readonly signal: SignalName; readonly since: number }
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+/** Requests and the sum of their badness. */
+export interface Counts {
+  readonly requests: number;
+  readonly bad: number;
+}
+
+/** One signal at one level, with the numbers behind it. */
+export interface LevelAssessment {
+  readonly level: Level;
+  readonly stands: boolean;
+  /** When the verdict last fired; absent when it never did since the process started. */
+  readonly firedAt?: number;
+  /** When the evidence that fired began to build up: the estimated time of the change. */
+  readonly since?: number;
+  readonly rule?: 'shiryaev-roberts' | 'hard-down';
+  /** ln of the mean statistic, in nats; held at its firing value while the verdict stands. */
+  readonly evidence: number;
+  readonly evidenceThreshold: number;
+  /** ln of the wealth of a bet that the model is good again, and since when it is counted. */
+  readonly recovery: number;
+  readonly recoverySince: number;
+  /** Mean badness, over the evidence while the verdict stands, else over the evaluation window. */
+  readonly counts: Counts;
+  readonly allowedBad: number;
+  /** The policy's own threshold and its unit. */
+  readonly threshold: number;
+  readonly unit: string;
+}
+
+export interface SignalAssessment {
+  readonly signal: SignalName;
+  readonly verdict: Verdict;
+  readonly vantage?: Vantage;
+  readonly levels: Readonly<Record<Level, LevelAssessment>>;
+  /** Requests in the evaluation window. */
+  readonly requests: number;
+}
+
+export interface Assessment {
+  readonly model: string;
+  readonly version?: string;
+  readonly at: number;
+  /** The worst of the signals. */
+  readonly verdict: Verdict;
+  readonly signals: readonly SignalAssessment[];
+}
+
+/** What the probes of one target said last. */
+export type ProbeResult =
+  | { readonly kind: 'passed'; readonly at: number; readonly durationMs: number }
+  | {
+      readonly kind: 'failed';
+      readonly at: number;
+      readonly reason: string;
+      readonly failures: number;
+      readonly since: number;
+    };
+
+/** Shares of a route in basis points; they sum to 10000. */
+export type Weights = Readonly<Record<string, number>>;
+
+export interface Cause {
+  readonly signal: SignalName | 'manual';
+  readonly reason: string;
+}
+
+/** Where a route stands in its life; `since` is when it came there. */
+export type Phase =
+  | { readonly kind: 'primary'; readonly since: number }
+  | { readonly kind: 'failed_over'; readonly to: string; readonly since: number; readonly cause: Cause }
+  | { readonly kind: 'probing'; readonly to: string; readonly since: number; readonly cause: Cause }
+  | {
+      readonly kind: 'ramping';
+      readonly to: string;
+      readonly since: number;
+      readonly cause: Cause;
+      readonly step: number;
+    };
+
+/** A person's hand on a route: nothing moves by itself until it expires. */
+export interface Override {
+  readonly target: string;
+  readonly actor: string;
+  readonly reason: string;
+  readonly expiresAt: number;
+}
+
+/** The memory of past failovers that makes the next wait longer. */
+export interface Backoff {
+  readonly level: number;
+  /** When the primary last got all its traffic back. */
+  readonly returnedAt?: number;
+}
+
+/** The desired state of a route, as committed. */
+export interface RouteState {
+  readonly route: string;
+  readonly generation: number;
+  readonly weights: Weights;
+  readonly phase: Phase;
+  readonly backoff: Backoff;
+  readonly override?: Override;
+  readonly updatedAt: number;
+}
+
+export type ReasonCode =
+  | 'healthy'
+  | 'warning'
+  | 'unknown'
+  | 'pinned'
+  | 'degraded'
+  | 'backup_degraded'
+  | 'canary_degraded'
+  | 'ramp_degraded'
+  | 'no_vetted_backup'
+  | 'all_degraded'
+  | 'backing_off'
+  | 'primary_not_vetted'
+  | 'canary_time'
+  | 'step_time'
+  | 'not_proven'
+  | 'proven'
+  | 'probes_passed'
+  | 'manual';
+
+/** A target that was weighed when the route needed one. */
+export interface Alternative {
+  readonly model: string;
+  readonly verdict: Verdict;
+  readonly vetted: boolean;
+  readonly chosen: boolean;
+  readonly why: string;
+}
+
+interface Explained {
+  readonly reason: ReasonCode;
+  /** The reason for people, with its numbers. */
+  readonly words: string;
+  readonly signal?: SignalName;
+  /** The assessment that the decision rests on. */
+  readonly evidence?: SignalAssessment;
+  readonly alternatives?: readonly Alternative[];
+}
+
+/** One value for the API, the database, the metrics and the log; also when nothing happens. */
+export type Decision =
+  | (Explained & { readonly kind: 'hold' | 'exhausted' })
+  | (Explained & {
+      readonly kind: 'failover' | 'probe' | 'ramp' | 'failback';
+      readonly from: string;
+      readonly to: string;
+      readonly next: Pick<RouteState, 'weights' | 'phase' | 'backoff'>;
+    });
+
+export type Change = Extract<Decision, { next: unknown }>;
+
+export const isChange = (decision: Decision): decision is Change => 'next' in decision;
+
+/** The target that carries most of the route. */
+export function serving(weights: Weights): string {
+  return Object.entries(weights).reduce((best, entry) => (entry[1] > best[1] ? entry : best))[0];
+}
