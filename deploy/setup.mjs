@@ -21,7 +21,11 @@ const bin = join(root, 'node_modules', '.bin');
 /** Servers the commands use: the Debian package, the program that proves it is there, and how others get it. */
 const servers = {
   prometheus: { package: 'prometheus', program: 'prometheus', brew: 'prometheus' },
-  alertmanager: { package: 'prometheus-alertmanager', program: ['prometheus-alertmanager', 'alertmanager'], brew: 'alertmanager' },
+  alertmanager: {
+    package: 'prometheus-alertmanager',
+    program: ['prometheus-alertmanager', 'alertmanager'],
+    brew: 'alertmanager',
+  },
   postgresql: { package: 'postgresql', program: 'initdb', in: '/usr/lib/postgresql', brew: 'postgresql@17' },
   redis: { package: 'redis-server', program: 'redis-server', brew: 'redis' },
   haproxy: { package: 'haproxy', program: 'haproxy', brew: 'haproxy' },
@@ -39,8 +43,10 @@ function parse(argv) {
   const options = argv.slice(0, split === -1 ? argv.length : split);
   const at = options.indexOf('--needs');
   const needs = at === -1 ? [] : options[at + 1].split(',');
-  for (const name of needs) if (!servers[name]) fail(`setup: unknown server "${name}"; known: ${Object.keys(servers).join(', ')}`);
-  if (split === -1 || argv.length === split + 1) fail('setup: no command; usage: node deploy/setup.mjs [--needs a,b] -- SCRIPT.ts [arguments]');
+  for (const name of needs)
+    if (!servers[name]) fail(`setup: unknown server "${name}"; known: ${Object.keys(servers).join(', ')}`);
+  if (split === -1 || argv.length === split + 1)
+    fail('setup: no command; usage: node deploy/setup.mjs [--needs a,b] -- SCRIPT.ts [arguments]');
   return { needs, command: argv.slice(split + 1) };
 }
 
@@ -64,14 +70,16 @@ async function installServers(names) {
   if (missing.length === 0) return;
   const packages = missing.map(server => server.package);
   const manual = hint(missing);
-  if (!onPath('apt-get')) fail(`setup: not found: ${packages.join(', ')}. Install them and run this again:\n  ${manual}`);
+  if (!onPath('apt-get'))
+    fail(`setup: not found: ${packages.join(', ')}. Install them and run this again:\n  ${manual}`);
   const root = process.getuid?.() === 0;
   if (!root && !(await agreed(`Install the Debian packages ${packages.join(', ')} with sudo? [y/N] `)))
     fail(`setup: not found: ${packages.join(', ')}. Install them and run this again:\n  ${manual}`);
   say(`installing Debian packages: ${packages.join(', ')}`);
   aptInstall(packages, root ? [] : ['sudo']);
   const still = missing.filter(server => !found(server));
-  if (still.length > 0) fail(`setup: apt-get ended well, but these are still not found: ${still.map(s => s.package).join(', ')}`);
+  if (still.length > 0)
+    fail(`setup: apt-get ended well, but these are still not found: ${still.map(s => s.package).join(', ')}`);
 }
 
 /** Installs without starting the packages' own services: this project starts its servers itself, on free ports. */
@@ -83,7 +91,8 @@ function aptInstall(packages, sudo) {
     const [program, ...first] = [...sudo, 'apt-get'];
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     const apt = arguments_ =>
-      spawnSync(program, [...first, '-qq', ...arguments_], { env, stdio: ['inherit', 'ignore', 'inherit'] }).status;
+      spawnSync(program, [...first, '-qq', ...arguments_], { env, stdio: ['inherit', 'ignore', 'inherit'] })
+        .status;
     apt(['update']);
     if (apt(['install', '--yes', '--no-install-recommends', ...packages]) !== 0)
       fail(`setup: apt-get could not install ${packages.join(', ')}; its own message stands above`);
@@ -107,7 +116,8 @@ function hint(missing) {
 
 function found(server) {
   if (server.in && existsSync(server.in))
-    for (const version of readdirSync(server.in)) if (existsSync(join(server.in, version, 'bin', server.program))) return true;
+    for (const version of readdirSync(server.in))
+      if (existsSync(join(server.in, version, 'bin', server.program))) return true;
   return [server.program].flat().some(onPath);
 }
 
@@ -127,7 +137,8 @@ function run([what, ...arguments_]) {
     env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
   });
   // The child shares the terminal and gets Ctrl-C itself; this process only waits for it to end well.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => signal !== 'SIGINT' && child.kill(signal));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.on(signal, () => signal !== 'SIGINT' && child.kill(signal));
   child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
 }
 

@@ -1,0 +1,180 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** A real server that a test started. */
+export interface RunningServer {
+  /** `http://127.0.0.1:PORT`, without a slash at the end. */
+  readonly url: string;
+  readonly pid: number;
+  /** Ends the process; resolves once it is gone. Calling it twice is allowed. */
+  stop(): Promise<void>;
+}
+
+export interface ServerOptions {
+  /** The text of the server's configuration file. */
+  readonly config: string;
+  /** A folder of the test's own, for the configuration and the data; relative paths in `config` start here. */
+  readonly folder: string;
+  /** Where to listen; a free port when absent. Give the old one to start a server again. */
+  readonly port?: number;
+}
+
+/** Starts Prometheus on a free port of the loopback and waits until it is ready. POST /-/reload is open. */
+export async function startPrometheus({ config, folder, port }: ServerOptions): Promise<RunningServer> {
+  const configPath = await writeConfig(folder, 'prometheus.yml', config);
+  return startOn(port, 'Prometheus', ['prometheus'], folder, address => [
+    `--config.file=${configPath}`,
+    `--storage.tsdb.path=${join(folder, 'prometheus-data')}`,
+    `--web.listen-address=${address}`,
+    '--web.enable-lifecycle',
+  ]);
+}
+
+/** Starts Alertmanager on a free port of the loopback, without a cluster, and waits until it is ready. */
+export async function startAlertmanager({ config, folder, port }: ServerOptions): Promise<RunningServer> {
+  const configPath = await writeConfig(folder, 'alertmanager.yml', config);
+  return startOn(port, 'Alertmanager', ['alertmanager', 'prometheus-alertmanager'], folder, address => [
+    `--config.file=${configPath}`,
+    `--storage.path=${join(folder, 'alertmanager-data')}`,
+    `--web.listen-address=${address}`,
+    '--cluster.listen-address=',
+  ]);
+}
+
+/** A port of the loopback that nobody listened on a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('freePort: the system gave no port');
+  return address.port;
+}
+
+const startDeadlineMs = 30_000;
+const readyRequestTimeoutMs = 1_000;
+const readyPauseMs = 50;
+const stopDeadlineMs = 10_000;
+const startAttempts = 3;
+const logTailCharacters = 4_000;
+
+type Arguments = (address: string) => readonly string[];
+
+/** Somebody else may take the port between finding and opening it; then another one is tried. */
+async function startOn(
+  port: number | undefined,
+  name: string,
+  programs: readonly string[],
+  folder: string,
+  argumentsFor: Arguments,
+): Promise<RunningServer> {
+  const program = findProgram(name, programs);
+  for (let attempt = 1; ; attempt++) {
+    const address = `127.0.0.1:${port ?? (await freePort())}`;
+    try {
+      return await start(name, program, argumentsFor(address), folder, `http://${address}`);
+    } catch (error) {
+      if (attempt === startAttempts || !`${error}`.includes('address already in use')) throw error;
+    }
+  }
+}
+
+async function start(
+  name: string,
+  program: string,
+  programArguments: readonly string[],
+  folder: string,
+  url: string,
+): Promise<RunningServer> {
+  const child = spawn(program, programArguments, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  await once(child, 'spawn');
+  const logTail = keepLogTail(child);
+  const stop = stopper(child);
+  try {
+    await untilReady(child, url);
+  } catch (cause) {
+    await stop();
+    throw new Error(`${name} did not start (${program} ${programArguments.join(' ')}):\n${logTail()}`, {
+      cause,
+    });
+  }
+  return { url, pid: child.pid!, stop };
+}
+
+async function untilReady(child: ChildProcess, url: string): Promise<void> {
+  const deadline = AbortSignal.timeout(startDeadlineMs);
+  while (!(await answersReady(url))) {
+    if (hasExited(child)) throw new Error(`it ended with ${child.exitCode ?? child.signalCode}`);
+    if (deadline.aborted) throw new Error(`${url}/-/ready did not answer 200 within ${startDeadlineMs} ms`);
+    await delay(readyPauseMs);
+  }
+}
+
+async function answersReady(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/-/ready`, { signal: AbortSignal.timeout(readyRequestTimeoutMs) });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+function stopper(child: ChildProcess): () => Promise<void> {
+  const gone = new Promise<void>(resolve => child.once('close', () => resolve()));
+  // A test process that dies must not leave its servers behind.
+  const killAtExit = () => child.kill('SIGKILL');
+  process.once('exit', killAtExit);
+  return async () => {
+    if (!hasExited(child)) child.kill('SIGTERM');
+    const lastResort = setTimeout(() => child.kill('SIGKILL'), stopDeadlineMs);
+    await gone;
+    clearTimeout(lastResort);
+    process.off('exit', killAtExit);
+  };
+}
+
+function hasExited(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+/** Reads what the server logs, which also keeps its pipe from filling up, and remembers the end of it. */
+function keepLogTail(child: ChildProcess): () => string {
+  let tail = '';
+  const remember = (chunk: Buffer) => {
+    tail = (tail + chunk.toString()).slice(-logTailCharacters);
+  };
+  child.stdout?.on('data', remember);
+  child.stderr?.on('data', remember);
+  return () => tail;
+}
+
+function findProgram(name: string, programs: readonly string[]): string {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter(folder => folder !== '');
+  const found = programs.flatMap(program => folders.map(folder => join(folder, program))).find(isExecutable);
+  if (found !== undefined) return found;
+  throw new Error(`${name} is not on the PATH (looked for ${programs.join(', ')}): install it and try again`);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function writeConfig(folder: string, name: string, config: string): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, name);
+  await writeFile(path, config);
+  return path;
+}
