@@ -1,0 +1,193 @@
+import {
+  defaultLatencyThresholdsSeconds,
+  edgesWithThresholds,
+  metrics,
+} from '@neuroweaver/instrumentation/metrics';
+import { resolveFailback } from './failback.ts';
+import { closestName, type Problem } from './problems.ts';
+import { profiles } from './profiles/index.ts';
+import type { FailbackFile, PolicyFile, ThresholdsFile } from './schema.ts';
+import { mergeThresholds, shippedThresholds, type Thresholds } from './signals.ts';
+
+/** What the schema cannot see: how the parts of a policy fit together. */
+export function checkPolicy(file: PolicyFile): Problem[] {
+  const defaults = mergeThresholds(shippedThresholds, file.model_performance);
+  return [
+    ...checkThresholds('model_performance', defaults),
+    ...checkEdges('model_performance', defaults, file.latency_edges_ms),
+    ...Object.entries(file.models).flatMap(([id, model]) => [
+      ...checkThresholds(`models.${id}`, mergeThresholds(defaults, model), model),
+      ...(model.latency
+        ? checkEdges(`models.${id}`, mergeThresholds(defaults, model), file.latency_edges_ms)
+        : []),
+      ...checkProfile(`models.${id}.profile`, model.profile),
+      ...checkProbes(`models.${id}`, model),
+    ]),
+    ...checkOneNameEach(file),
+    ...Object.entries(file.routes).flatMap(([name, route]) => [
+      ...checkTargets(`routes.${name}.targets`, route.targets, Object.keys(file.models)),
+      ...checkFailback(`routes.${name}.failback`, route.failback),
+    ]),
+    ...checkAgreement(file),
+  ];
+}
+
+/** A warning comes before its critical, and a threshold at the very end of its range can never be evidence. */
+function checkThresholds(path: string, merged: Thresholds, written?: ThresholdsFile): Problem[] {
+  const problems: Problem[] = [];
+  const states = (key: keyof ThresholdsFile) => written === undefined || written[key] !== undefined;
+  for (const [key, pair] of [
+    ['accuracy', merged.accuracy],
+    ['success_rate', merged.successRate],
+  ] as const) {
+    if (!states(key)) continue;
+    if (pair.warning < pair.critical)
+      problems.push({
+        path: `${path}.${key}`,
+        message: `the warning (${pair.warning}) comes after the critical (${pair.critical})`,
+        remedy: 'a warning has to be raised first: give warning_threshold the higher number',
+      });
+    for (const level of ['warning', 'critical'] as const)
+      if (pair[level] <= 0 || pair[level] >= 1)
+        problems.push({
+          path: `${path}.${key}.${level}_threshold`,
+          message: `${pair[level]} leaves nothing to tell apart`,
+          remedy:
+            'give a number between 0 and 1, for example 0.95; at 1 a single bad request would be a verdict',
+        });
+  }
+  if (states('latency')) {
+    if (merged.latencyMs.warning > merged.latencyMs.critical)
+      problems.push({
+        path: `${path}.latency`,
+        message: `the warning (${merged.latencyMs.warning} ms) comes after the critical (${merged.latencyMs.critical} ms)`,
+        remedy: 'a warning has to be raised first: give warning_threshold_ms the lower number',
+      });
+    if (merged.slowFraction <= 0 || merged.slowFraction >= 1)
+      problems.push({
+        path: `${path}.latency.slow_fraction`,
+        message: `${merged.slowFraction} leaves nothing to tell apart`,
+        remedy: 'give a number between 0 and 1, for example 0.05',
+      });
+  }
+  return problems;
+}
+
+/** Between two edges a histogram knows nothing, and an interpolated quantile is a guess: so an edge must be there. */
+function checkEdges(path: string, merged: Thresholds, extraMs: readonly number[]): Problem[] {
+  const edges = [
+    ...edgesWithThresholds(metrics.requestDuration, defaultLatencyThresholdsSeconds).map(
+      seconds => seconds * 1000,
+    ),
+    ...extraMs,
+  ];
+  return (['warning', 'critical'] as const)
+    .filter(level => !edges.some(edge => Math.abs(edge - merged.latencyMs[level]) < 1e-6))
+    .map(level => ({
+      path: `${path}.latency.${level}_threshold_ms`,
+      message: `no histogram edge stands at ${merged.latencyMs[level]} ms`,
+      remedy:
+        `start the servers with NEUROWEAVER_LATENCY_THRESHOLDS=${merged.latencyMs[level] / 1000} (seconds) and list ` +
+        `${merged.latencyMs[level]} under latency_edges_ms, or use one of: ${edges.toSorted((a, b) => a - b).join(', ')}`,
+    }));
+}
+
+function checkProfile(path: string, profile: string | undefined): Problem[] {
+  const known = Object.values(profiles)
+    .filter(({ vantage }) => vantage === 'server')
+    .map(({ name }) => name);
+  if (profile === undefined || known.includes(profile)) return [];
+  const near = closestName(profile, known);
+  return [
+    {
+      path,
+      message: `there is no profile "${profile}" of a model server`,
+      remedy: near ? `did you mean "${near}"?` : `use one of: ${known.join(', ')}`,
+    },
+  ];
+}
+
+function checkProbes(path: string, model: PolicyFile['models'][string]): Problem[] {
+  if (!model.probes?.length || model.endpoint) return [];
+  return [
+    {
+      path: `${path}.probes`,
+      message: 'there is no endpoint to send the probes to',
+      remedy: `add ${path}.endpoint, for example http://127.0.0.1:8000`,
+    },
+  ];
+}
+
+/** Two entries that match the same series would count every request twice. Without a version, all versions match. */
+function checkOneNameEach(file: PolicyFile): Problem[] {
+  const models = Object.entries(file.models).map(([id, { name = id, version }]) => ({ id, name, version }));
+  return models.flatMap(({ id, name, version }, index) => {
+    const first = models
+      .slice(0, index)
+      .find(
+        other =>
+          other.name === name &&
+          (other.version === version || other.version === undefined || version === undefined),
+      );
+    if (!first) return [];
+    return [
+      {
+        path: `models.${id}`,
+        message: `matches the same series as models.${first.id} (${name} version ${version ?? first.version ?? '(any)'})`,
+        remedy: 'give each its own name or version',
+      },
+    ];
+  });
+}
+
+function checkTargets(path: string, targets: readonly string[], models: readonly string[]): Problem[] {
+  return targets.flatMap((target, index) => {
+    if (targets.indexOf(target) !== index)
+      return [
+        { path: `${path}.${index}`, message: `"${target}" stands twice`, remedy: 'remove the second one' },
+      ];
+    if (models.includes(target)) return [];
+    const near = closestName(target, models);
+    return [
+      {
+        path: `${path}.${index}`,
+        message: `there is no model "${target}"`,
+        remedy: near
+          ? `did you mean "${near}"?`
+          : `add it under models, or use one of: ${models.join(', ') || '(none yet)'}`,
+      },
+    ];
+  });
+}
+
+function checkFailback(path: string, written: FailbackFile | undefined): Problem[] {
+  if (!written) return [];
+  const problems: Problem[] = [];
+  const { steps } = written;
+  if (steps && (steps.at(-1) !== 100 || steps.some((step, i) => i > 0 && step <= steps[i - 1]!)))
+    problems.push({
+      path: `${path}.steps`,
+      message: `${JSON.stringify(steps)} does not rise to 100`,
+      remedy: 'list rising shares in percent that end with 100, for example [5, 25, 100]',
+    });
+  const { backoffMs, backoffCapMs } = resolveFailback(written);
+  if (backoffMs > backoffCapMs)
+    problems.push({
+      path: `${path}.backoff_cap_minutes`,
+      message: `the cap (${backoffCapMs / 60_000}) is below the first wait (${backoffMs / 60_000})`,
+      remedy: `give a cap of at least ${backoffMs / 60_000}`,
+    });
+  return problems;
+}
+
+function checkAgreement(file: PolicyFile): Problem[] {
+  const { agreement_seconds: agreement } = file.detection;
+  if (agreement.severe <= agreement.mild) return [];
+  return [
+    {
+      path: 'detection.agreement_seconds',
+      message: `severe degradation (${agreement.severe} s) would be believed later than mild (${agreement.mild} s)`,
+      remedy: 'give severe the shorter time, for example { mild: 60, severe: 15 }',
+    },
+  ];
+}

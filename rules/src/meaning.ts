@@ -1,0 +1,58 @@
+import { profiles } from './profiles/index.ts';
+import type { Profile } from './profiles/profile.ts';
+import type { SignalName } from './signals.ts';
+
+type Labels = Readonly<Record<string, string>>;
+
+/** What one raw counter counts, read from its name and labels. */
+export interface CounterMeaning {
+  readonly signal: SignalName;
+  readonly vantage: Profile['vantage'];
+  readonly modelName: string;
+  readonly version?: string;
+  /** Requests of one outcome, or the observations up to and including an edge (seconds, or a score). */
+  readonly part:
+    | { readonly kind: 'outcome'; readonly bad: boolean }
+    | { readonly kind: 'upTo'; readonly edge: number };
+}
+
+type Role = { readonly profile: Profile; readonly signal: SignalName };
+
+/** Metric name → whose it is. Histograms are known with and without the unit suffix. */
+const roles: ReadonlyMap<string, Role> = new Map(
+  Object.values(profiles).flatMap(profile => {
+    const { success, latency, scores } = profile;
+    const entries: [string, Role][] = [];
+    if (success) entries.push([success.counter, { profile, signal: 'success' }]);
+    for (const suffix of ['_bucket', '_seconds_bucket'])
+      if (latency) entries.push([`${latency.histogram}${suffix}`, { profile, signal: 'latency' }]);
+    if (scores) entries.push([`${scores.histogram}_bucket`, { profile, signal: 'accuracy' }]);
+    return entries;
+  }),
+);
+
+/** The meaning of a series that a counter query returned, or undefined when it says nothing about a model. */
+export function meaningOf(name: string, labels: Labels): CounterMeaning | undefined {
+  const role = roles.get(name);
+  if (!role) return undefined;
+  const { profile, signal } = role;
+  const modelName = labels[profile.modelLabel];
+  const part = signal === 'success' ? outcomePart(profile.success!, labels) : edgePart(labels);
+  if (!modelName || !part) return undefined;
+  const version = profile.versionLabel ? labels[profile.versionLabel] : undefined;
+  return { signal, vantage: profile.vantage, modelName, part, ...(version !== undefined && { version }) };
+}
+
+function outcomePart(
+  success: NonNullable<Profile['success']>,
+  labels: Labels,
+): CounterMeaning['part'] | undefined {
+  const outcome = labels[success.outcomeLabel];
+  if (outcome === undefined || success.ignored.includes(outcome)) return undefined;
+  return { kind: 'outcome', bad: success.bad.includes(outcome) };
+}
+
+function edgePart(labels: Labels): CounterMeaning['part'] | undefined {
+  if (labels.le === undefined) return undefined;
+  return { kind: 'upTo', edge: labels.le === '+Inf' ? Number.POSITIVE_INFINITY : Number(labels.le) };
+}

@@ -1,0 +1,278 @@
+import { LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { checkPolicy } from './checks.ts';
+import { type Failback, resolveFailback } from './failback.ts';
+import type { Problem } from './problems.ts';
+import { problemsOf, show } from './problems.ts';
+import type { DriverFile, PolicyFile, ProbeFile } from './schema.ts';
+import { policySchema } from './schema.ts';
+import type { Signal } from './signals.ts';
+import { mergeThresholds, shippedThresholds, signalsOf, type Thresholds } from './signals.ts';
+
+export type { Failback } from './failback.ts';
+
+/** The policy as everything else reads it: defaults filled in, references checked, units in the names. */
+export interface Policy {
+  /** Signals of a model that the policy does not name. */
+  readonly defaults: readonly Signal[];
+  readonly models: Readonly<Record<string, Model>>;
+  readonly routes: Readonly<Record<string, Route>>;
+  readonly detection: Detection;
+  readonly alerts: {
+    readonly windowMinutes: number;
+    readonly minRequests: number;
+    readonly cooldownMinutes: number;
+    readonly webhooks: readonly string[];
+    readonly heartbeat?: string;
+    readonly controllerTokenFile?: string;
+    readonly links: {
+      readonly controller?: string;
+      readonly grafana?: string;
+      readonly runbooks?: string;
+    };
+  };
+  readonly probes: { readonly intervalMs: number; readonly timeoutMs: number };
+}
+
+export interface Model {
+  /** The policy's key: what routes and the API call it. */
+  readonly id: string;
+  /** Value of the model label in the metrics; the same as `id` unless stated. */
+  readonly name: string;
+  /** When stated, only series of this version are the model. */
+  readonly version?: string;
+  readonly profile: string;
+  readonly endpoint?: string;
+  readonly probes: readonly Probe[];
+  readonly signals: readonly Signal[];
+}
+
+export type Probe = ProbeFile;
+export type DriverConfig = DriverFile;
+export type Mode = 'observe' | 'advise' | 'approve' | 'auto';
+
+export interface Route {
+  readonly name: string;
+  /** Model ids in order of priority; the first is the primary. */
+  readonly targets: readonly [string, ...string[]];
+  readonly driver: DriverConfig;
+  readonly mode: Mode;
+  readonly failback: Failback;
+}
+
+export interface Detection {
+  readonly tickMs: number;
+  readonly ingestionLagMs: number;
+  readonly maxGapMs: number;
+  readonly staleMs: number;
+  /** Mean years between two false alarms of one model. */
+  readonly yearsPerFalseAlarm: {
+    readonly warning: number;
+    readonly critical: number;
+  };
+  readonly agreementMs: { readonly mild: number; readonly severe: number };
+  readonly hardDown?: { readonly failures: number; readonly forMs: number };
+}
+
+export type LoadedPolicy =
+  | { readonly kind: 'ok'; readonly policy: Policy }
+  | { readonly kind: 'refused'; readonly problems: readonly Problem[] };
+
+/**
+ * Reads a policy from YAML text. A refused policy lists every problem, each with path, message and remedy.
+ * `${NAME}` inside a string is replaced from `environment`, so that addresses and secrets stay out of the file.
+ */
+export function loadPolicy(text: string, environment: Environment = {}): LoadedPolicy {
+  const file = readYaml(text);
+  if (file.kind === 'refused') return file;
+  const missing: Problem[] = [];
+  const written = substitute(file.value ?? {}, environment, [], missing);
+  const parsed = policySchema.safeParse(written, { reportInput: true });
+  const problems = parsed.success
+    ? [...missing, ...checkPolicy(parsed.data)]
+    : [
+        ...missing,
+        ...problemsOf(parsed.error).filter(isNotAt(missing)),
+        ...checkReadablePart(written, parsed.error),
+      ];
+  if (problems.length > 0 || !parsed.success) return { kind: 'refused', problems };
+  return { kind: 'ok', policy: resolve(parsed.data) };
+}
+
+/** What a variable stands for cannot be judged while it is not set. */
+const isNotAt = (missing: readonly Problem[]) => (problem: Problem) =>
+  !missing.some(({ path }) => path === problem.path);
+
+type ReadYaml =
+  | { readonly kind: 'read'; readonly value: unknown }
+  | { readonly kind: 'refused'; readonly problems: readonly Problem[] };
+
+function readYaml(text: string): ReadYaml {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
+  const problems = document.errors.map(error => ({
+    path: '(file)',
+    message: `line ${lines.linePos(error.pos[0]).line}: ${error.code === 'MULTIPLE_DOCS' ? 'a second document begins' : error.message}`,
+    remedy: 'correct the YAML on that line',
+  }));
+  if (problems.length > 0) return { kind: 'refused', problems };
+  try {
+    const value: unknown = document.toJS();
+    JSON.stringify(value); // throws where an alias leads back into itself
+    return { kind: 'read', value };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    const message = `an alias cannot be followed: ${reason}`;
+    return {
+      kind: 'refused',
+      problems: [{ path: '(file)', message, remedy: 'write the value out in full' }],
+    };
+  }
+}
+
+/** The cross-checks on what remains when the misshapen places are taken out, so that one mistake hides no other. */
+function checkReadablePart(written: unknown, error: z.ZodError): Problem[] {
+  const part = structuredClone(written);
+  let issues = error.issues;
+  for (let round = 0; round < 5; round++) {
+    for (const issue of issues)
+      removeAt(part, issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0]!] : issue.path);
+    const again = policySchema.safeParse(part);
+    if (again.success) return checkPolicy(again.data);
+    issues = again.error.issues;
+  }
+  return [];
+}
+
+/** Removes the place; where it is missing itself or part of a list, the nearest mapping entry around it. */
+function removeAt(root: unknown, path: readonly PropertyKey[]): void {
+  let removal: (() => void) | undefined;
+  let place: unknown = root;
+  for (const [depth, step] of path.entries()) {
+    if (place === null || typeof place !== 'object') break;
+    if (!(step in place)) {
+      if (depth < path.length - 1) return;
+      break;
+    }
+    const parent = place as Record<PropertyKey, unknown>;
+    if (!Array.isArray(parent)) removal = () => delete parent[step];
+    place = parent[step];
+  }
+  removal?.();
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+function substitute(
+  value: unknown,
+  environment: Environment,
+  path: readonly (string | number)[],
+  missing: Problem[],
+): unknown {
+  if (typeof value === 'string')
+    return value.replace(/\$\{([A-Z][A-Z0-9_]*)\}/g, (written, name: string) => {
+      const found = environment[name];
+      if (found !== undefined) return found;
+      missing.push({
+        path: show(path),
+        message: `uses ${written}, which is not set`,
+        remedy: `set the environment variable ${name}, or write the value itself`,
+      });
+      return written;
+    });
+  if (Array.isArray(value))
+    return value.map((item, index) => substitute(item, environment, [...path, index], missing));
+  if (value !== null && typeof value === 'object')
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [
+        key,
+        substitute(item, environment, [...path, key], missing),
+      ]),
+    );
+  return value;
+}
+
+function resolve(file: PolicyFile): Policy {
+  const defaults = mergeThresholds(shippedThresholds, file.model_performance);
+  const { detection, alert_settings: alerts, notifications } = file;
+  return {
+    defaults: signalsOf(defaults),
+    models: mapValues(file.models, (model, id) => resolveModel(id, model, defaults)),
+    routes: mapValues(file.routes, (route, name) => resolveRoute(name, route)),
+    detection: {
+      tickMs: detection.tick_seconds * 1000,
+      ingestionLagMs: detection.ingestion_lag_seconds * 1000,
+      maxGapMs: detection.max_gap_seconds * 1000,
+      staleMs: detection.stale_seconds * 1000,
+      yearsPerFalseAlarm: {
+        warning: yearsPerFalseAlarm(detection.false_alarms.warning),
+        critical: yearsPerFalseAlarm(detection.false_alarms.critical),
+      },
+      agreementMs: {
+        mild: detection.agreement_seconds.mild * 1000,
+        severe: detection.agreement_seconds.severe * 1000,
+      },
+      ...(detection.hard_down.enabled && {
+        hardDown: { failures: detection.hard_down.failures, forMs: detection.hard_down.seconds * 1000 },
+      }),
+    },
+    alerts: {
+      windowMinutes: alerts.evaluation_window_minutes,
+      minRequests: alerts.min_requests_for_evaluation,
+      cooldownMinutes: alerts.alert_cooldown_minutes,
+      webhooks: notifications.webhooks,
+      ...definedOnly({
+        heartbeat: notifications.heartbeat,
+        controllerTokenFile: notifications.controller_token_file,
+      }),
+      links: definedOnly(notifications.links),
+    },
+    probes: {
+      intervalMs: file.probes.interval_seconds * 1000,
+      timeoutMs: file.probes.timeout_seconds * 1000,
+    },
+  };
+}
+
+function resolveModel(id: string, model: PolicyFile['models'][string], defaults: Thresholds): Model {
+  return {
+    id,
+    name: model.name ?? id,
+    profile: model.profile ?? 'neuroweaver',
+    probes: model.probes ?? [],
+    signals: signalsOf(mergeThresholds(defaults, model)),
+    ...definedOnly({ version: model.version, endpoint: model.endpoint?.replace(/\/$/, '') }),
+  };
+}
+
+function resolveRoute(name: string, route: PolicyFile['routes'][string]): Route {
+  return {
+    name,
+    targets: route.targets as [string, ...string[]],
+    driver: route.driver,
+    mode: route.mode,
+    failback: resolveFailback(route.failback),
+  };
+}
+
+const yearsOf = { day: 1 / 365.25, week: 7 / 365.25, month: 1 / 12, year: 1 } as const;
+
+/** `2/1000 years` → 500. The schema has checked the form. */
+function yearsPerFalseAlarm(written: string): number {
+  const [, count, periods, unit] = /^([\d.]+)\s*\/\s*([\d.]+)?\s*(day|week|month|year)/.exec(written)!;
+  return (Number(periods ?? 1) * yearsOf[unit as keyof typeof yearsOf]) / Number(count);
+}
+
+function mapValues<A, B>(
+  record: Readonly<Record<string, A>>,
+  change: (value: A, key: string) => B,
+): Record<string, B> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value, key)]));
+}
+
+/** Drops the keys whose value is undefined, as `exactOptionalPropertyTypes` wants them. */
+function definedOnly<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,18 @@
+import { metrics, prometheusName } from '@neuroweaver/instrumentation/metrics';
+import type { Profile } from './profile.ts';
+
+/** A model server with `@neuroweaver/instrumentation`. */
+export const neuroweaver: Profile = {
+  name: 'neuroweaver',
+  vantage: 'server',
+  modelLabel: 'gen_ai_request_model',
+  versionLabel: 'ml_model_version',
+  success: {
+    counter: prometheusName(metrics.requests),
+    outcomeLabel: 'outcome',
+    bad: ['error', 'timeout'],
+    ignored: ['cancelled'],
+  },
+  latency: { histogram: prometheusName(metrics.requestDuration) },
+  scores: { histogram: prometheusName(metrics.evaluationScore), nameLabel: 'evaluation_name' },
+};

@@ -1,0 +1,268 @@
+import { z } from 'zod';
+
+/**
+ * The policy file as people write it (YAML, snake case). Descriptions and examples here are what editors show
+ * through the JSON Schema and what a refused policy is told as remedy.
+ */
+
+const fraction = (description: string, example: number) =>
+  z
+    .number()
+    .min(0)
+    .max(1)
+    .meta({ description, examples: [example] });
+const positive = (description: string, example: number) =>
+  z
+    .number()
+    .positive()
+    .meta({ description, examples: [example] });
+const atLeastZero = (description: string, example: number) =>
+  z
+    .number()
+    .min(0)
+    .meta({ description, examples: [example] });
+const httpUrl = (description: string) =>
+  z.url({ protocol: /^https?$/ }).meta({ description, examples: ['http://127.0.0.1:8080'] });
+const budget = (example: string) =>
+  z
+    .string()
+    .regex(/^(?=[^/]*[1-9])\d+(\.\d+)?\s*\/\s*((?=[^a-z]*[1-9])\d+(\.\d+)?\s*)?(day|week|month|year)s?$/)
+    .meta({ description: 'false alarms allowed for one model, as COUNT/PERIOD', examples: [example] });
+
+const modelName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,254}$/)
+  .meta({ description: 'letters, digits and . _ : / -, at most 255', examples: ['spam-nb'] });
+
+const thresholds = z.strictObject({
+  accuracy: z
+    .strictObject({
+      warning_threshold: fraction('mean score below which a warning is raised', 0.85).optional(),
+      critical_threshold: fraction('mean score below which the model is degraded', 0.75).optional(),
+    })
+    .optional(),
+  latency: z
+    .strictObject({
+      warning_threshold_ms: positive('requests slower than this count as slow, warning', 2000).optional(),
+      critical_threshold_ms: positive('requests slower than this count as slow, critical', 5000).optional(),
+      slow_fraction: fraction('share of slow requests that is still acceptable', 0.05).optional(),
+    })
+    .optional(),
+  success_rate: z
+    .strictObject({
+      warning_threshold: fraction('success rate below which a warning is raised', 0.95).optional(),
+      critical_threshold: fraction('success rate below which the model is degraded', 0.9).optional(),
+    })
+    .optional(),
+});
+
+const probe = z.strictObject({
+  name: z
+    .string()
+    .min(1)
+    .meta({ description: 'what the probe checks', examples: ['a known spam'] }),
+  method: z.enum(['GET', 'POST']).default('GET'),
+  path: z
+    .string()
+    .startsWith('/')
+    .meta({ description: 'path below the endpoint', examples: ['/classify'] }),
+  body: z.json().optional(),
+  expect: z
+    .strictObject({
+      status: z.int().min(100).max(599).default(200),
+      json: z
+        .strictObject({
+          pointer: z
+            .string()
+            .regex(/^(\/.*)?$/)
+            .meta({ description: 'RFC 6901 JSON pointer', examples: ['/spam'] }),
+          equals: z.json(),
+        })
+        .optional(),
+    })
+    .prefault({}),
+});
+
+const model = thresholds.extend({
+  name: modelName.optional(),
+  version: z
+    .string()
+    .min(1)
+    .max(50)
+    .meta({ description: 'version label to match', examples: ['1'] })
+    .optional(),
+  profile: z
+    .string()
+    .meta({ description: 'what the model server calls its metrics', examples: ['neuroweaver'] })
+    .optional(),
+  endpoint: httpUrl('address of the model server, for probes').optional(),
+  probes: z.array(probe).optional(),
+});
+
+const driver = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('relaycore'),
+    url: z.union([httpUrl('address of the gateway'), z.array(httpUrl('address of one gateway')).min(1)]),
+    token: z
+      .string()
+      .min(1)
+      .meta({ description: 'bearer token of the gateway', examples: ['${GATEWAY_TOKEN}'] })
+      .optional(),
+  }),
+  z.strictObject({ kind: z.literal('dry-run') }),
+]);
+
+const failback = z
+  .strictObject({
+    canary_percent: z
+      .number()
+      .gt(0)
+      .max(50)
+      .meta({ description: 'share of traffic for the first look at the primary', examples: [5] }),
+    canary_minutes: atLeastZero('least time at the canary share', 30),
+    steps: z
+      .array(z.number().gt(0).max(100))
+      .min(1)
+      .meta({ description: 'shares in percent, rising, the last one 100', examples: [[5, 25, 100]] }),
+    step_minutes: atLeastZero('least time at each step of the ramp', 5),
+    backoff_minutes: atLeastZero('wait after a failover before the primary is tried again', 15),
+    backoff_cap_minutes: atLeastZero('the longest that the doubled wait becomes', 240),
+  })
+  .partial();
+
+const route = z.strictObject({
+  targets: z
+    .array(modelName)
+    .min(1)
+    .meta({ description: 'models in order of priority', examples: [['spam-nb', 'spam-lr']] }),
+  driver: driver.default({ kind: 'dry-run' }),
+  mode: z.enum(['observe', 'advise', 'approve', 'auto']).default('auto'),
+  failback: failback.optional(),
+});
+
+export const policySchema = z.strictObject({
+  $schema: z.string().optional(),
+  model_performance: thresholds.prefault({}),
+  alert_settings: z
+    .strictObject({
+      evaluation_window_minutes: z
+        .int()
+        .min(1)
+        .max(1440)
+        .meta({ description: 'window of the reported values', examples: [10] })
+        .default(10),
+      min_requests_for_evaluation: z
+        .int()
+        .min(1)
+        .meta({ description: 'requests needed before a verdict', examples: [50] })
+        .default(50),
+      alert_cooldown_minutes: atLeastZero('how long an alert stays up after its condition ended', 15).default(
+        15,
+      ),
+    })
+    .prefault({}),
+  detection: z
+    .strictObject({
+      tick_seconds: z
+        .number()
+        .min(0.2)
+        .max(300)
+        .meta({ description: 'time between two assessments', examples: [5] })
+        .default(5),
+      ingestion_lag_seconds: atLeastZero('how far in the past Prometheus is asked', 1).default(1),
+      stale_seconds: positive('a target scraped longer ago is not believed', 60).default(60),
+      max_gap_seconds: positive('a longer gap in a series is not believed', 120).default(120),
+      false_alarms: z
+        .strictObject({
+          warning: budget('1/year').default('1/year'),
+          critical: budget('1/1000 years').default('1/1000 years'),
+        })
+        .prefault({}),
+      agreement_seconds: z
+        .strictObject({
+          mild: positive('least time over which mild degradation must agree', 60).default(60),
+          severe: positive('least time over which severe degradation must agree', 15).default(15),
+        })
+        .prefault({}),
+      hard_down: z
+        .strictObject({
+          enabled: z.boolean().default(true),
+          failures: z
+            .int()
+            .min(1)
+            .meta({ description: 'consecutive failures', examples: [10] })
+            .default(10),
+          seconds: positive('over at least this long', 10).default(10),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
+  latency_edges_ms: z
+    .array(z.number().positive())
+    .meta({
+      description:
+        'histogram edges that the servers have besides the standard ones (NEUROWEAVER_LATENCY_THRESHOLDS)',
+      examples: [[250, 500]],
+    })
+    .default([]),
+  models: z
+    .record(modelName, model)
+    .meta({ description: 'models by id', examples: [{ 'spam-nb': { version: '1' } }] })
+    .default({}),
+  routes: z
+    .record(modelName, route)
+    .meta({
+      description: 'routes by name',
+      examples: [{ 'mail-filter': { targets: ['spam-nb', 'spam-lr'] } }],
+    })
+    .default({}),
+  probes: z
+    .strictObject({
+      interval_seconds: positive('time between two probes of one target', 10).default(10),
+      timeout_seconds: positive('deadline of one probe', 5).default(5),
+    })
+    .prefault({}),
+  notifications: z
+    .strictObject({
+      webhooks: z
+        .array(httpUrl('where alerts are delivered'))
+        .meta({
+          description: 'where alerts are delivered',
+          examples: [['http://127.0.0.1:9000/alerts']],
+        })
+        .default([]),
+      heartbeat: httpUrl(
+        'told every minute that the alert path is alive; it pages when that stops',
+      ).optional(),
+      controller_token_file: z
+        .string()
+        .meta({
+          description: 'file on the Alertmanager host with RELAYCORE_TOKEN',
+          examples: ['/etc/alertmanager/relaycore-token'],
+        })
+        .optional(),
+      links: z
+        .strictObject({
+          controller: httpUrl('public address of the controller').optional(),
+          grafana: httpUrl('public address of Grafana').optional(),
+          runbooks: httpUrl('where the runbooks are published').optional(),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
+});
+
+export type PolicyFile = z.output<typeof policySchema>;
+export type FailbackFile = z.output<typeof failback>;
+export type ThresholdsFile = z.output<typeof thresholds>;
+export type ModelFile = z.output<typeof model>;
+export type ProbeFile = z.output<typeof probe>;
+export type DriverFile = z.output<typeof driver>;
+
+/** JSON Schema (draft 2020-12) of the policy file, for editors and for remedies. */
+export function policyJsonSchema(): Record<string, unknown> {
+  return {
+    ...z.toJSONSchema(policySchema, { io: 'input' }),
+    title: 'RelayCore policy: thresholds of models, routes and their backups',
+  };
+}

@@ -1,0 +1,140 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { compilePolicy, formatProblems, loadPolicy } from '@relaycore/rules';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+/*
+ * The rules in Prometheus's own hands. promtool comes with Prometheus; without it these tests fail, because rules
+ * that nobody checked are rules that do not work.
+ */
+
+const generated = fileURLToPath(new URL('../generated', import.meta.url));
+const tests = fileURLToPath(new URL('.', import.meta.url));
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'rules-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** What promtool printed; rejects with it when promtool finds something wrong, or is not there. */
+async function promtool(...parameters: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)('promtool', parameters, { timeout: 60_000 }).catch(error => {
+    throw new Error(`promtool ${parameters.join(' ')}: ${error.message}\n${error.stdout ?? ''}`, {
+      cause: error,
+    });
+  });
+  return stdout;
+}
+
+async function compileRulesIntoFolder(policyText: string): Promise<string[]> {
+  const loaded = loadPolicy(policyText);
+  if (loaded.kind === 'refused') throw new Error(formatProblems(loaded.problems));
+  const files = Object.entries(compilePolicy(loaded.policy)).filter(([name]) => name.endsWith('.rules.yml'));
+  for (const [name, text] of files) await writeFile(join(folder, name), text);
+  return files.map(([name]) => join(folder, name));
+}
+
+const filesIn = async (path: string, ending: string) =>
+  (await readdir(path)).filter(name => name.endsWith(ending)).map(name => join(path, name));
+
+test('the generated rules are rules', async () => {
+  const files = await filesIn(generated, '.rules.yml');
+  expect(files).toHaveLength(2);
+  const output = await promtool('check', 'rules', ...files);
+  expect(output).not.toContain('FAILED');
+});
+
+test.each(['signals', 'corner-cases', 'alerts'])(
+  'the generated rules do what %s.test.yml says',
+  async name => {
+    expect(await promtool('test', 'rules', join(tests, `${name}.test.yml`))).toContain('SUCCESS');
+  },
+);
+
+const overrides = `
+model_performance: { success_rate: { critical_threshold: 0.9 } }
+alert_settings: { evaluation_window_minutes: 10 }
+models:
+  strict: { success_rate: { warning_threshold: 0.995, critical_threshold: 0.99 } }
+  patient.one: { latency: { warning_threshold_ms: 5000, critical_threshold_ms: 10240 } }
+  old: { name: twice, version: '1', success_rate: { critical_threshold: 0.6 } }
+  new: { name: twice, version: '2', success_rate: { critical_threshold: 0.7 } }
+`;
+
+/** Ten in a hundred fail; ten take 5 to 10 s, ten longer. */
+const badModel = (model: string, version: string) => {
+  const labels = `gen_ai_request_model="${model}",ml_model_version="${version}"`;
+  return [
+    { series: `ml_server_requests_total{${labels},outcome="ok"}`, values: '0+90x60' },
+    { series: `ml_server_requests_total{${labels},outcome="error"}`, values: '0+10x60' },
+    { series: `gen_ai_server_request_duration_bucket{${labels},le="2"}`, values: '0+80x60' },
+    { series: `gen_ai_server_request_duration_bucket{${labels},le="5"}`, values: '0+80x60' },
+    { series: `gen_ai_server_request_duration_bucket{${labels},le="10.24"}`, values: '0+90x60' },
+    { series: `gen_ai_server_request_duration_bucket{${labels},le="+Inf"}`, values: '0+100x60' },
+  ];
+};
+
+test('thresholds of a model’s own hold for that model and version, and for no other', async () => {
+  const files = await compileRulesIntoFolder(overrides);
+  await promtool('check', 'rules', ...files);
+  const critical = (model: string, version: string, value: number) => ({
+    labels: `{model="${model}",version="${version}"}`,
+    value,
+  });
+  const cases = {
+    rule_files: files,
+    evaluation_interval: '1m',
+    tests: [
+      {
+        interval: '15s',
+        input_series: [
+          ...badModel('strict', '1'),
+          ...badModel('patient.one', '1'),
+          ...badModel('patientXone', '1'),
+          ...badModel('twice', '1'),
+          ...badModel('twice', '2'),
+          ...badModel('twice', '3'),
+        ],
+        promql_expr_test: [
+          {
+            expr: 'sum by (model, version) (model:bad:allowed{signal="success",level="critical"})',
+            eval_time: '15m',
+            exp_samples: [
+              critical('strict', '1', 0.01),
+              critical('patient.one', '1', 0.1),
+              critical('patientXone', '1', 0.1),
+              critical('twice', '1', 0.4),
+              critical('twice', '2', 0.3),
+              critical('twice', '3', 0.1),
+            ],
+          },
+          {
+            expr: 'round(sum by (model, version) (model:bad:ratio10m{signal="latency",level="critical"}), 0.001)',
+            eval_time: '15m',
+            exp_samples: [
+              critical('strict', '1', 0.2),
+              critical('patient.one', '1', 0.1),
+              critical('patientXone', '1', 0.2),
+              critical('twice', '1', 0.2),
+              critical('twice', '2', 0.2),
+              critical('twice', '3', 0.2),
+            ],
+          },
+          {
+            expr: 'sum by (model, version) (ALERTS{alertname="ModelFailing",severity="critical"})',
+            eval_time: '15m',
+            exp_samples: [critical('strict', '1', 1)],
+          },
+        ],
+      },
+    ],
+  };
+  const file = join(folder, 'overrides.test.yml');
+  await writeFile(file, JSON.stringify(cases));
+  expect(await promtool('test', 'rules', file)).toContain('SUCCESS');
+});
