@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { openRequest, putRoute, startGateway, targetsAt, temporaryFolder } from './fixture.ts';
+import { ask, openRequest, putRoute, startGateway, targetsAt, temporaryFolder } from './fixture.ts';
 
 const routes = { mail: { targets: targetsAt('http://127.0.0.1:1', 'http://127.0.0.1:2') } };
 const good = { weights: { b: 10_000 }, generation: 5, reason: 'a is slow', updated_by: 'controller-1' };
@@ -10,7 +10,7 @@ const initial = { route: 'mail', weights: { a: 10_000, b: 0 }, generation: 0 };
 describe('GET', () => {
   test('answers the state with its generation as tag', async () => {
     const { url } = await startGateway({ routes });
-    const response = await fetch(`${url}/api/v1/routes/mail`);
+    const response = await ask(`${url}/api/v1/routes/mail`);
     expect(response.headers.get('etag')).toBe('"0"');
     expect(await response.json()).toEqual({
       success: true,
@@ -28,7 +28,7 @@ describe('GET', () => {
 
   test('answers 404 to an unknown route, and names the known ones', async () => {
     const { url } = await startGateway({ routes });
-    const response = await fetch(`${url}/api/v1/routes/males`);
+    const response = await ask(`${url}/api/v1/routes/males`);
     expect(response.status).toBe(404);
     expect(await response.json()).toMatchObject({ success: false, error: { code: 'unknown_route' } });
   });
@@ -159,7 +159,7 @@ describe('PUT', () => {
     ['too much', JSON.stringify({ ...good, reason: 'x'.repeat(70_000) }), 413, 'too_large'],
   ])('answers an error of its own to %s', async (_name, text, status, code) => {
     const { url } = await startGateway({ routes });
-    const response = await fetch(`${url}/api/v1/routes/mail`, { method: 'PUT', body: text });
+    const response = await ask(`${url}/api/v1/routes/mail`, { method: 'PUT', body: text });
     expect({ status: response.status, body: await response.json() }).toMatchObject({
       status,
       body: { error: { code } },
@@ -174,7 +174,7 @@ describe('PUT', () => {
 
 test('answers 405 to other methods', async () => {
   const { url } = await startGateway({ routes });
-  const response = await fetch(`${url}/api/v1/routes/mail`, { method: 'DELETE' });
+  const response = await ask(`${url}/api/v1/routes/mail`, { method: 'DELETE' });
   expect({ status: response.status, allow: response.headers.get('allow') }).toEqual({
     status: 405,
     allow: 'GET, HEAD, PUT',
@@ -189,7 +189,7 @@ describe('who is let in', () => {
     ['the token', { authorization: 'Bearer secret' }, 200],
   ])('%s where a token is demanded', async (_name, headers, status) => {
     const { url } = await startGateway({ routes, token: 'secret' });
-    const get = await fetch(`${url}/api/v1/routes/mail`, { headers: headers as Record<string, string> });
+    const get = await ask(`${url}/api/v1/routes/mail`, { headers: headers as Record<string, string> });
     expect(get.status).toBe(status);
     expect(get.headers.has('www-authenticate')).toBe(status === 401);
     expect((await putRoute(url, 'mail', good, headers)).status).toBe(status);

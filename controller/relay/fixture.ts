@@ -120,12 +120,22 @@ export interface RouteReply {
 }
 
 export async function putRoute(gatewayUrl: string, route: string, body: object, headers: object = {}) {
-  const response = await fetch(`${gatewayUrl}/api/v1/routes/${route}`, {
+  const response = await ask(`${gatewayUrl}/api/v1/routes/${route}`, {
     method: 'PUT',
     headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify(body),
   });
   return { status: response.status, headers: response.headers, body: (await response.json()) as RouteReply };
+}
+
+/**
+ * `fetch` with a connection of its own. A kept one could belong to a server of an earlier test that had the same port.
+ */
+export function ask(
+  url: string,
+  init: RequestInit & { headers?: Record<string, string> } = {},
+): Promise<Response> {
+  return fetch(url, { ...init, headers: { ...init.headers, connection: 'close' } });
 }
 
 /** An answer under way, for tests that leave or wait in the middle. */

@@ -5,6 +5,7 @@ import { json, text } from 'node:stream/consumers';
 import express from 'express';
 import { describe, expect, test } from 'vitest';
 import {
+  ask,
   openRequest,
   putRoute,
   refusingAddress,
@@ -76,7 +77,7 @@ describe('an answered request', () => {
     });
     const { url, telemetry } = await startGateway(mail({}, model, await startModel('b')));
     for (const status of [200, 404, 429, 500, 503]) {
-      const response = await fetch(`${url}/mail/${status}`);
+      const response = await ask(`${url}/mail/${status}`);
       expect({ status: response.status, body: await response.text() }).toEqual({ status, body: 'as it is' });
     }
     await until(() => telemetry.attempts.length === 5);
@@ -96,9 +97,9 @@ describe('an answered request', () => {
       else response.writeHead(204).end();
     });
     const { url } = await startGateway(mail({}, model));
-    const head = await fetch(`${url}/mail/`, { method: 'HEAD' });
+    const head = await ask(`${url}/mail/`, { method: 'HEAD' });
     expect(head.headers.get('content-length')).toBe('1234');
-    expect((await fetch(`${url}/mail/`)).status).toBe(204);
+    expect((await ask(`${url}/mail/`)).status).toBe(204);
   });
 
   test('goes where the weights say, over kept connections', async () => {
@@ -114,7 +115,7 @@ describe('an answered request', () => {
     await putRoute(url, 'mail', { weights: { a: 8_000, b: 2_000 }, generation: 1, reason: 'canary' });
     const served = { a: 0, b: 0 };
     for (let index = 0; index < 500; index += 1) {
-      const response = await fetch(`${url}/mail/`);
+      const response = await ask(`${url}/mail/`);
       served[response.headers.get('x-relaycore-target') as 'a' | 'b'] += 1;
       await response.text();
     }
@@ -133,7 +134,7 @@ describe('an answered request', () => {
     const users = Array.from({ length: 30 }, (_, index) => `user-${index}`);
     const served = await Promise.all(
       users.map(async user => {
-        const response = await fetch(`${url}/mail/`, { headers: { 'x-user': user } });
+        const response = await ask(`${url}/mail/`, { headers: { 'x-user': user } });
         return response.headers.get('x-relaycore-target');
       }),
     );
@@ -147,7 +148,7 @@ describe('a target that refuses', () => {
     const given = mail({}, await refusingAddress(), await startModel('b'));
     const { url, telemetry, events } = await startGateway(given);
     for (let index = 0; index < 20; index += 1) {
-      const response = await fetch(`${url}/mail/`, { method: 'POST', body: `mail ${index}` });
+      const response = await ask(`${url}/mail/`, { method: 'POST', body: `mail ${index}` });
       expect(response.headers.get('x-relaycore-target')).toBe('b');
       expect(await response.json()).toMatchObject({ name: 'b', body: `mail ${index}` });
     }
@@ -164,13 +165,13 @@ describe('a target that refuses', () => {
     const given = mail({}, await startModel('a'), await refusingAddress(), await startModel('c'));
     const { url } = await startGateway({ ...given, random: () => 0 });
     await putRoute(url, 'mail', { weights: { b: 9_000, c: 1_000 }, generation: 1, reason: 'a is bad' });
-    expect((await fetch(`${url}/mail/`)).headers.get('x-relaycore-target')).toBe('c');
+    expect((await ask(`${url}/mail/`)).headers.get('x-relaycore-target')).toBe('c');
   });
 
   test('with a body too large to keep, has not had a byte of it', async () => {
     const large = Buffer.alloc(3 * 2 ** 20, 'x');
     const { url } = await startGateway(mail({}, await refusingAddress(), await startModel('b')));
-    const known = await fetch(`${url}/mail/`, { method: 'POST', body: large });
+    const known = await ask(`${url}/mail/`, { method: 'POST', body: large });
     expect(await known.json()).toMatchObject({ name: 'b', body: large.toString() });
     const { answer } = await openRequest(
       `${url}/mail/`,
@@ -183,7 +184,7 @@ describe('a target that refuses', () => {
   test('leaves a 502 that says what was tried when all do', async () => {
     const given = mail({}, await refusingAddress(), await refusingAddress());
     const { url, telemetry } = await startGateway(given);
-    const response = await fetch(`${url}/mail/`);
+    const response = await ask(`${url}/mail/`);
     expect(response.status).toBe(502);
     expect(response.headers.get('x-relaycore-target')).toBeNull();
     expect(await response.json()).toMatchObject({
@@ -205,7 +206,7 @@ describe('a target that refuses', () => {
     const { url, telemetry } = await startGateway(
       mail({ connectTimeoutMs: 500 }, silent, await startModel('b')),
     );
-    expect((await fetch(`${url}/mail/`, { method: 'POST', body: 'x' })).status).toBe(200);
+    expect((await ask(`${url}/mail/`, { method: 'POST', body: 'x' })).status).toBe(200);
     expect(telemetry.attempts[0]).toMatchObject({ model: 'a', outcome: 'refused', retried: true });
   });
 });
@@ -220,7 +221,7 @@ describe('a target that resets a request it has read', () => {
     const { url: resetting, resets } = await startResetting();
     const given = mail({ allowRetry }, resetting, await startModel('b'));
     const { url, telemetry } = await startGateway(given);
-    const response = await fetch(`${url}/mail/`, { method, ...(method === 'GET' ? {} : { body: 'mail' }) });
+    const response = await ask(`${url}/mail/`, { method, ...(method === 'GET' ? {} : { body: 'mail' }) });
     expect(response.status).toBe(status);
     await response.text();
     expect(resets()).toBe(1);
@@ -230,7 +231,7 @@ describe('a target that resets a request it has read', () => {
   test('is not followed by another when the body was too large to keep', async () => {
     const { url: resetting } = await startResetting();
     const { url } = await startGateway(mail({ allowRetry: 'always' }, resetting, await startModel('b')));
-    const response = await fetch(`${url}/mail/`, { method: 'POST', body: Buffer.alloc(2 ** 21) });
+    const response = await ask(`${url}/mail/`, { method: 'POST', body: Buffer.alloc(2 ** 21) });
     expect(response.status).toBe(502);
     await response.text();
   });
@@ -242,7 +243,7 @@ describe('a target that resets a request it has read', () => {
     const { url } = await startGateway(
       mail({ allowRetry: 'always' }, await startNetServer(half), await startModel('b')),
     );
-    expect((await fetch(`${url}/mail/`)).status).toBe(502);
+    expect((await ask(`${url}/mail/`)).status).toBe(502);
   });
 
   test('in the body of its answer, ends the caller’s connection too', async () => {
@@ -274,7 +275,7 @@ describe('a target that resets a request it has read', () => {
       mail({ allowRetry: 'always' }, await startNetServer(model)),
     );
     for (let index = 0; index < 6; index += 1) {
-      const response = await fetch(`${url}/mail/`, { method: 'POST', body: 'mail' });
+      const response = await ask(`${url}/mail/`, { method: 'POST', body: 'mail' });
       expect({ status: response.status, body: await response.text() }).toEqual({ status: 200, body: 'ok' });
     }
     await until(() => telemetry.attempts.length === 6);
@@ -289,7 +290,7 @@ describe('a target that falls silent', () => {
     const { url, telemetry } = await startGateway(
       mail({ attemptTimeoutMs: 50 }, model, await startModel('b')),
     );
-    const response = await fetch(`${url}/mail/`);
+    const response = await ask(`${url}/mail/`);
     expect({ status: response.status, body: await response.json() }).toMatchObject({
       status: 504,
       body: { error: { code: 'target_timeout' } },
@@ -344,7 +345,7 @@ describe('a streamed answer', () => {
     upstream.write('begun ');
     const { answer } = await opened;
     await putRoute(url, 'mail', { weights: { b: 10_000 }, generation: 1, reason: 'a is bad' });
-    expect((await fetch(`${url}/mail/`)).headers.get('x-relaycore-target')).toBe('b');
+    expect((await ask(`${url}/mail/`)).headers.get('x-relaycore-target')).toBe('b');
     upstream.end('and ended');
     expect(await text(answer)).toBe('begun and ended');
     expect(answer.headers).toMatchObject({ 'x-relaycore-target': 'a', 'x-relaycore-generation': '0' });
@@ -405,7 +406,7 @@ describe('a large body that its target does not read to the end', () => {
 test('a body that something else has read is reported, not waited for', async () => {
   const { relay } = await startGateway(mail({}, await startModel('a')));
   const url = await startServer(express().use(express.json()).use('/mail', relay.forward('mail')));
-  const response = await fetch(`${url}/mail/`, {
+  const response = await ask(`${url}/mail/`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: '{}',
@@ -425,7 +426,7 @@ describe('close', () => {
     upstream.write('begun ');
     const { answer } = await opened;
     const closed = relay.close();
-    expect((await fetch(`${url}/mail/`)).status).toBe(503);
+    expect((await ask(`${url}/mail/`)).status).toBe(503);
     upstream.end('and ended');
     expect(await text(answer)).toBe('begun and ended');
     await closed;
