@@ -141,7 +141,9 @@ function requestsOf(
         success &&
         increase(
           profile,
-          [`${success.counter}{${success.outcomeLabel}!~${anyOf(success.ignored)}${inScope}}`],
+          [
+            `${success.counter}{${success.outcomeLabel}!~${anyOf(success.ignored)}${notTheCallers(success)}${inScope}}`,
+          ],
           windowSeconds,
         )
       );
@@ -167,7 +169,9 @@ function badOf(
         success &&
         increase(
           profile,
-          [`${success.counter}{${success.outcomeLabel}=~${anyOf(success.bad)}${inScope}}`],
+          [
+            `${success.counter}{${success.outcomeLabel}=~${anyOf(success.bad)}${notTheCallers(success)}${inScope}}`,
+          ],
           windowSeconds,
         )
       );
@@ -200,6 +204,9 @@ function increase(profile: Profile, selectors: readonly string[], windowSeconds:
     : named;
   return `sum by (model, version) (${versioned})`;
 }
+
+const notTheCallers = ({ callersFault }: NonNullable<Profile['success']>) =>
+  callersFault ? `,${callersFault.label}!~${anyOf(callersFault.values)}` : '';
 
 const bucketsAt = (histogram: string, le: string, more: string) =>
   histogramSpellings(histogram).map(buckets => `${buckets}{le=~${quote(le)}${more}}`);

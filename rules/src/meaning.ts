@@ -49,6 +49,8 @@ function outcomePart(
 ): CounterMeaning['part'] | undefined {
   const outcome = labels[success.outcomeLabel];
   if (outcome === undefined || success.ignored.includes(outcome)) return undefined;
+  const { callersFault } = success;
+  if (callersFault?.values.includes(labels[callersFault.label] ?? '')) return undefined;
   return { kind: 'outcome', bad: success.bad.includes(outcome) };
 }
 

@@ -12,6 +12,7 @@ export const neuroweaver: Profile = {
     outcomeLabel: 'outcome',
     bad: ['error', 'timeout'],
     ignored: ['cancelled'],
+    callersFault: { label: 'error_type', values: ['invalid_request', 'unauthorized'] },
   },
   latency: { histogram: prometheusName(metrics.requestDuration) },
   scores: { histogram: prometheusName(metrics.evaluationScore), nameLabel: 'evaluation_name' },

@@ -15,6 +15,8 @@ export interface Profile {
     readonly bad: readonly string[];
     /** Outcomes that say nothing about the model: the caller left. */
     readonly ignored: readonly string[];
+    /** Kinds of error that are the caller's fault, not the model's. */
+    readonly callersFault?: { readonly label: string; readonly values: readonly string[] };
   };
   readonly latency?: {
     /** Histogram in seconds, without the `_bucket` suffix. */
