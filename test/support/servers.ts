@@ -46,16 +46,23 @@ export async function startAlertmanager({ config, folder, port }: ServerOptions)
   ]);
 }
 
-/** A port of the loopback that nobody listened on a moment ago. */
+/**
+ * A port of the loopback that is free. Below the range from which systems draw the near ends of connections, so that
+ * none of those takes it before the server does.
+ */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 15_000 + Math.floor(Math.random() * 17_000);
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('freePort: the system gave no port');
-  return address.port;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  server.once('error', () => resolve(false));
+  server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
+  return promise;
 }
 
 const startDeadlineMs = 30_000;
