@@ -123,7 +123,7 @@ function observe(
   const run = addToRun(state.run, at, counts.critical);
   const enoughRequests = hasEnough(windows.critical, at, policy.alerts.minRequests);
   const hardDown = signal.name === 'success' && isHardDown(run, at, policy.detection.hardDown);
-  const streams = bothLevels(level =>
+  const stepped = bothLevels(level =>
     step(
       state.streams[level],
       {
@@ -136,7 +136,23 @@ function observe(
       parameters[level],
     ),
   );
+  const streams = closeIncident(state.streams, stepped, at, parameters);
   return { at, windows, run, streams };
+}
+
+/**
+ * A model that has recovered from critical starts anew at warning too: that warning told of the same incident, and
+ * people heard of it already. If the model is still worse than the warning allows, new evidence says so.
+ */
+function closeIncident(
+  before: SignalState['streams'],
+  after: SignalState['streams'],
+  at: number,
+  parameters: LevelParameters,
+): SignalState['streams'] {
+  const recovered = before.critical.stands && !after.critical.stands;
+  if (!recovered || !after.warning.stands) return after;
+  return { ...after, warning: { ...restart(after.warning, at, parameters.warning), stands: false } };
 }
 
 function total(observations: readonly Observation[]): Counts {
