@@ -9,7 +9,7 @@ export type Body =
   | { readonly kind: 'streamed'; readonly head: Buffer; readonly rest: IncomingMessage };
 
 /** Bodies up to this size can be sent again to another target. */
-export const bufferedBodyBytes = 2 ** 20;
+const bufferedBodyBytes = 2 ** 20;
 
 /**
  * Reads the body, or the part of it that shows it to be larger than `bufferedBodyBytes`.

@@ -34,7 +34,7 @@ export interface Problem {
   readonly message: string;
 }
 
-export const fullWeight = 10_000;
+const fullWeight = 10_000;
 
 /** Everything on the first target, generation 0, so that any change of a controller is newer. */
 export function initialState({ name, targets }: Route): RouteState {

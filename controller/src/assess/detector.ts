@@ -23,18 +23,30 @@ export interface DetectorParameters {
 
 interface Alternative {
   readonly theta: number;
-  /** The largest increment of one tick, in nats, so that several ticks must agree before a verdict. */
+  /** The mean increment of a tick that is believed, in nats, so that a verdict takes its time to agree. */
   readonly cap: number;
+  /** What one tick may use when the ticks before it left some of theirs: the cap of a whole block. */
+  readonly blockCap: number;
 }
 
-/** ln R_k for each alternative; −∞ at the start. */
-export type Evidence = readonly number[];
+export interface Evidence {
+  /** ln R_k for each alternative; −∞ at the start. */
+  readonly logR: readonly number[];
+  /** How much of its cap each alternative may use now, in nats. */
+  readonly room: readonly number[];
+}
 
 /** Multiples of q0 that the alternatives for rates stand at, and betting fractions for scores. */
 const rateMultiples = [1.15, 1.4, 2, 3.5, 7, 18];
 const scoreFractions = [0.03, 0.08, 0.18, 0.35, 0.6, 0.85];
 /** Alternatives nearer to certainty than this are left out: they add nothing that the next one lacks. */
 const highestRate = 0.97;
+/**
+ * The cap holds over blocks of this length, not over each tick: the increments of short ticks are mostly noise, and
+ * cutting their upper half alone would turn even a clear change into a drift near zero. A cap that depends only on the
+ * past still lowers R, so the guarantee stays.
+ */
+const blockMs = 5000;
 /** From here on a change is severe; below, a short burst of a healthy model could feed it. */
 const severeRate = 0.3;
 
@@ -67,37 +79,52 @@ export function detectorParameters(settings: DetectorSettings): DetectorParamete
     threshold,
     alternatives: thetas.map(theta => {
       const severe = q0 + theta * (1 - q0) >= Math.max(severeRate, 2 * q0);
-      return { theta, cap: capOver(severe ? agreementMs.severe : agreementMs.mild) };
+      const cap = capOver(severe ? agreementMs.severe : agreementMs.mild);
+      return { theta, cap, blockCap: cap * Math.max(1, blockMs / tickMs) };
     }),
   };
 }
 
 export function noEvidence({ alternatives }: DetectorParameters): Evidence {
-  return alternatives.map(() => Number.NEGATIVE_INFINITY);
+  return {
+    logR: alternatives.map(() => Number.NEGATIVE_INFINITY),
+    room: alternatives.map(({ blockCap }) => blockCap),
+  };
 }
 
 /** Evidence after one more tick. A tick without requests leaves it as it is, else an idle model would fire in time. */
 export function accumulate(
-  evidence: Evidence,
+  { logR, room }: Evidence,
   observations: readonly Observation[],
   { allowedBad, alternatives }: DetectorParameters,
 ): Evidence {
-  if (observations.length === 0) return evidence;
-  return alternatives.map(({ theta, cap }, k) => {
-    let gain = 0;
-    for (const { badness, count } of observations)
-      gain += count * Math.log1p((theta * (badness - allowedBad)) / allowedBad);
-    return log1pExp(evidence[k]!) + Math.min(gain, cap);
-  });
+  if (observations.length === 0) return { logR, room };
+  const used = alternatives.map(({ theta }, k) => Math.min(gain(observations, theta, allowedBad), room[k]!));
+  return {
+    logR: logR.map((before, k) => log1pExp(before) + used[k]!),
+    room: room.map((before, k) =>
+      Math.min(before - used[k]! + alternatives[k]!.cap, alternatives[k]!.blockCap),
+    ),
+  };
+}
+
+function gain(observations: readonly Observation[], theta: number, allowedBad: number): number {
+  let sum = 0;
+  for (const { badness, count } of observations)
+    sum += count * Math.log1p((theta * (badness - allowedBad)) / allowedBad);
+  return sum;
 }
 
 /** ln of the mean of R over the alternatives: what is compared with ln A. */
-export function logMean(evidence: Evidence): number {
-  const highest = Math.max(...evidence);
+export const strength = ({ logR }: Evidence): number => logMean(logR);
+
+/** ln of the mean of e^x, without overflow. */
+export function logMean(logs: readonly number[]): number {
+  const highest = Math.max(...logs);
   if (highest === Number.NEGATIVE_INFINITY) return highest;
   let sum = 0;
-  for (const logR of evidence) sum += Math.exp(logR - highest);
-  return highest + Math.log(sum / evidence.length);
+  for (const log of logs) sum += Math.exp(log - highest);
+  return highest + Math.log(sum / logs.length);
 }
 
 /** ln(1 + e^x) without overflow. */

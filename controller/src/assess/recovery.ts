@@ -1,5 +1,5 @@
 import type { Observation } from '../types.ts';
-import { type Evidence, logMean } from './detector.ts';
+import { logMean } from './detector.ts';
 
 /**
  * Evidence that a degraded model is good again: the wealth of a bet against "the mean badness is still at least
@@ -9,16 +9,19 @@ import { type Evidence, logMean } from './detector.ts';
  */
 export const recoveredAt = Math.log(1000);
 
+/** ln of the wealth of each bet; 0 at the start. */
+export type Wealth = readonly number[];
+
 /** Mean badness after the recovery, as multiples of what is allowed. */
 const multiples = [0.05, 0.2, 0.4, 0.6, 0.8];
 
-export const noRecovery: Evidence = multiples.map(() => 0);
+export const noRecovery: Wealth = multiples.map(() => 0);
 
 export function accumulateRecovery(
-  wealth: Evidence,
+  wealth: Wealth,
   observations: readonly Observation[],
   allowedBad: number,
-): Evidence {
+): Wealth {
   if (observations.length === 0) return wealth;
   return multiples.map((multiple, k) => {
     let gain = 0;
@@ -29,4 +32,4 @@ export function accumulateRecovery(
 }
 
 /** A bet that lost this much starts again: the model was still bad then, which says nothing about now. */
-export const isLost = (wealth: Evidence) => logMean(wealth) < -recoveredAt;
+export const isLost = (wealth: Wealth) => logMean(wealth) < -recoveredAt;

@@ -1,13 +1,20 @@
 import type { Counts, LevelAssessment, Observation } from '../types.ts';
-import { accumulate, type DetectorParameters, type Evidence, logMean, noEvidence } from './detector.ts';
-import { accumulateRecovery, isLost, noRecovery, recoveredAt } from './recovery.ts';
+import {
+  accumulate,
+  type DetectorParameters,
+  type Evidence,
+  logMean,
+  noEvidence,
+  strength,
+} from './detector.ts';
+import { accumulateRecovery, isLost, noRecovery, recoveredAt, type Wealth } from './recovery.ts';
 
 /** The state of one model, signal and level between ticks: a few numbers. */
 export interface Stream {
   readonly evidence: Evidence;
   /** What was counted since the evidence last stood at nothing: the change began there, if it is one. */
   readonly building: Span;
-  readonly recovery: Evidence;
+  readonly recovery: Wealth;
   readonly recoverySince: number;
   /** While the verdict stands, or the last time it did. */
   readonly fired?: Fired;
@@ -50,7 +57,7 @@ export interface StreamTick {
  */
 export function step(stream: Stream, tick: StreamTick, parameters: DetectorParameters): Stream {
   const evidence = accumulate(stream.evidence, tick.observations, parameters);
-  const total = logMean(evidence);
+  const total = strength(evidence);
   const building = total > 0 ? extend(stream.building, tick.counts) : { since: tick.at, requests: 0, bad: 0 };
   const next = { ...stream, evidence, building, ...recoveryAfter(stream, tick, parameters) };
   if (total >= parameters.threshold && tick.enoughRequests)
@@ -125,7 +132,7 @@ export function streamView(
   return {
     stands,
     ...(fired && { firedAt: fired.at, since: fired.span.since, rule: fired.rule }),
-    evidence: stands ? fired!.evidence : Math.max(0, logMean(stream.evidence)),
+    evidence: stands ? fired!.evidence : Math.max(0, strength(stream.evidence)),
     evidenceThreshold: parameters.threshold,
     recovery: logMean(stream.recovery),
     recoverySince: stream.recoverySince,

@@ -1,7 +1,7 @@
 import type { Weights } from '../types.ts';
 
 /** Weights are basis points and sum to 10000, so that a share is exact and never all of them are zero. */
-export const fullWeight = 10_000;
+const fullWeight = 10_000;
 
 export function allTo(model: string, targets: readonly string[]): Weights {
   return Object.fromEntries(targets.map(target => [target, target === model ? fullWeight : 0]));

@@ -1,5 +1,6 @@
 import { counterQueries, freshnessQueries, type Policy } from '@relaycore/rules';
 import { PrometheusDriver } from 'prometheus-query';
+import { messageOf as causeOf } from '../errors.ts';
 import type { Readings } from '../types.ts';
 import { type CounterMemory, type CounterSample, type Increment, increments } from './increments.ts';
 import { readingsOf } from './readings.ts';
@@ -102,7 +103,8 @@ function unread(policy: Policy, at: number, queries: Readings['queries'], proble
   return { at, queries, problem, models: readingsOf(policy, [], () => problem) };
 }
 
+/** The client rejects with a plain object that carries the message as `error`. */
 function messageOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
-  return error instanceof Error ? error.message || error.name : String(error);
+  const { error: told } = (error ?? {}) as { error?: unknown };
+  return typeof told === 'string' && told !== '' ? told : causeOf(error);
 }
