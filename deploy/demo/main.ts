@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Client, startClient } from './client.ts';
-import type { Answer } from './client-statistics.ts';
+import { trackFirstServed } from './first-served.ts';
 import { ensureModels } from './mail/train.ts';
 import { conditionKey, type Marks, reportOf } from './report.ts';
 import { type Stack, startStack } from './stack.ts';
@@ -83,13 +83,12 @@ async function withTraffic(
   alerts: WebhookSink,
   timeline: Timeline,
 ): Promise<number> {
-  const marks: Marks = { healthySince: Date.now(), firstServedAt: new Map() };
-  const expected: SwitchEvent[] = [];
+  const firstServed = trackFirstServed();
+  const marks: Marks = { healthySince: Date.now(), firstServedAt: firstServed.times };
   const watch = watchController(stack.controller().url, event => {
-    expected.push(event);
+    firstServed.switched(event);
     tellSwitch(timeline, event);
   });
-  const answers: Answer[] = [];
   const client = startClient({
     gatewayUrl: stack.gateway.url,
     labelUrls: stack.labelUrls,
@@ -97,7 +96,7 @@ async function withTraffic(
     ratePerSecond: options.rate,
     labelDelayMs,
     seed: 1,
-    onAnswer: answer => answers.push(answer),
+    onAnswer: firstServed.answered,
   });
   const conditions = watchConditions(watch);
   const ticker = setInterval(
@@ -113,9 +112,7 @@ async function withTraffic(
     );
     timeline.note('waits of the way back are shortened by deploy/demo/policy.yml from hours to seconds');
     await Promise.race([play(options.story, { stack, client, watch, timeline, marks }), abandoned]);
-    noteFirstServed(marks, expected, answers);
-    if (!options.once) await stayOpen(stack, timeline, abandoned);
-    await client.stop();
+    if (options.once) await client.stop();
     const report = reportOf({
       story: options.story,
       marks,
@@ -126,6 +123,7 @@ async function withTraffic(
     });
     if (options.report) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
     summarise(timeline, report, client);
+    if (!options.once) await stayOpen(stack, timeline, abandoned);
     return 0;
   } finally {
     clearInterval(ticker);
@@ -150,21 +148,6 @@ function watchConditions(watch: Watch) {
         }
   }, 250);
   return { times, stop: () => clearInterval(timer) };
-}
-
-/** The first answer that the new target gave to a request sent after the decision. */
-function noteFirstServed(marks: Marks, events: readonly SwitchEvent[], answers: readonly Answer[]): void {
-  for (const event of events) {
-    const decidedAt = Date.parse(event.switch_timestamp);
-    const first = answers
-      .filter(({ model, sentAtMs }) => model === event.to_model && sentAtMs >= decidedAt)
-      .map(({ endedAtMs }) => endedAtMs);
-    if (first.length > 0)
-      marks.firstServedAt.set(
-        event.generation,
-        first.reduce((a, b) => Math.min(a, b)),
-      );
-  }
 }
 
 async function stayOpen(stack: Stack, timeline: Timeline, abandoned: Promise<never>): Promise<void> {

@@ -10,7 +10,7 @@ export interface Marks {
   /** When the mail was normal again, or the fault ended. */
   troubleOverAt?: number;
   /** First answer that each generation's new target gave, by generation. */
-  readonly firstServedAt: Map<number, number>;
+  readonly firstServedAt: ReadonlyMap<number, number>;
   /** While Prometheus was away. */
   unknown?: { from: number; until?: number; reason: string };
 }

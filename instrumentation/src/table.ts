@@ -1,7 +1,7 @@
 import { type MetricDefinition, metrics, prometheusLabel, prometheusName } from './metrics.ts';
 
 /** The metrics as a Markdown table, as they stand on the metrics page; the README carries it. */
-export function renderMetricsTable(): string {
+function renderMetricsTable(): string {
   const rows = [['metric', 'type', 'unit', 'labels', 'meaning'], ...Object.values(metrics).map(cellsOf)];
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map(row => row[column]!.length)));
   const [head, ...body] = rows.map(row => joinCells(row.map((cell, column) => cell.padEnd(widths[column]!))));

@@ -6,7 +6,7 @@ export interface Sample {
 }
 
 /** Reads a metrics page as far as this package writes it: no timestamps, no quotes inside label values. */
-export function parsePage(page: string): Sample[] {
+function parsePage(page: string): Sample[] {
   return page
     .split('\n')
     .filter(line => line !== '' && !line.startsWith('#'))

@@ -12,7 +12,7 @@ export interface Failback {
 }
 
 /** Unless the policy says otherwise: a morning's caution. */
-export const shippedFailback: Failback = {
+const shippedFailback: Failback = {
   canaryPercent: 5,
   canaryMs: 30 * 60_000,
   steps: [25, 100],

@@ -255,7 +255,6 @@ export const policySchema = z.strictObject({
 export type PolicyFile = z.output<typeof policySchema>;
 export type FailbackFile = z.output<typeof failback>;
 export type ThresholdsFile = z.output<typeof thresholds>;
-export type ModelFile = z.output<typeof model>;
 export type ProbeFile = z.output<typeof probe>;
 export type DriverFile = z.output<typeof driver>;
 

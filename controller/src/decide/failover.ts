@@ -110,11 +110,13 @@ export function vet(
   if (isCritical(verdict)) return { vetted: false, why: describeVerdict(verdict) };
   const probe = probes.get(model);
   if (probe?.kind === 'failed') return { vetted: false, why: `its probe failed: ${probe.reason}` };
-  if (probe && now - probe.at <= freshMs)
+  if (probe && now - probe.at <= freshMs) {
+    const passed = `its probe passed in ${Math.round(probe.durationMs)} ms`;
     return {
       vetted: true,
-      why: `${describeVerdict(verdict)}, probe passed in ${Math.round(probe.durationMs)} ms`,
+      why: verdict.kind === 'unknown' ? passed : `${describeVerdict(verdict)}, ${passed}`,
     };
+  }
   if (verdict.kind !== 'unknown') return { vetted: true, why: describeVerdict(verdict) };
   return { vetted: false, why: `neither a recent probe nor evidence vouches for it (${verdict.reason})` };
 }
