@@ -53,6 +53,8 @@ export interface Counts {
 export interface LevelAssessment {
   readonly level: Level;
   readonly stands: boolean;
+  /** Since when it stands without a break; a verdict fires again and again while the trouble goes on. */
+  readonly standsSince?: number;
   /** When the verdict last fired; absent when it never did since the process started. */
   readonly firedAt?: number;
   /** When the evidence that fired began to build up: the estimated time of the change. */
@@ -151,6 +153,7 @@ export interface RouteState {
 export type ReasonCode =
   | 'healthy'
   | 'warning'
+  | 'old_verdict'
   | 'unknown'
   | 'pinned'
   | 'degraded'

@@ -66,7 +66,7 @@ export function signalsOf(thresholds: Thresholds): readonly Signal[] {
     {
       name: 'success',
       levels: bothLevels(level => ({
-        allowedBad: 1 - thresholds.successRate[level],
+        allowedBad: complement(thresholds.successRate[level]),
         threshold: thresholds.successRate[level],
         unit: 'success rate',
       })),
@@ -83,10 +83,13 @@ export function signalsOf(thresholds: Thresholds): readonly Signal[] {
     {
       name: 'accuracy',
       levels: bothLevels(level => ({
-        allowedBad: 1 - thresholds.accuracy[level],
+        allowedBad: complement(thresholds.accuracy[level]),
         threshold: thresholds.accuracy[level],
         unit: 'score',
       })),
     },
   ];
 }
+
+/** 1 − x, without what binary adds: 1 - 0.95 is 0.050000000000000044. */
+const complement = (x: number) => Number((1 - x).toPrecision(12));

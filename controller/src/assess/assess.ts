@@ -104,9 +104,10 @@ function restarted(
   { provingSince }: AssessInput,
   parameters: LevelParameters,
 ): SignalState {
-  if (provingSince === undefined || state.streams.critical.recoverySince >= provingSince) return state;
+  if (provingSince === undefined || state.streams.critical.countedFrom >= provingSince) return state;
   return {
     ...state,
+    run: noFailures(provingSince),
     streams: bothLevels(level => restart(state.streams[level], provingSince, parameters[level])),
   };
 }
@@ -197,7 +198,8 @@ function verdictOf(
 ): Verdict {
   if (reading.kind === 'absent') return { kind: 'unknown', reason: reading.reason };
   for (const level of ['critical', 'warning'] as const)
-    if (assessed[level].stands) return { kind: 'degraded', level, signal, since: assessed[level].firedAt! };
+    if (assessed[level].stands)
+      return { kind: 'degraded', level, signal, since: assessed[level].standsSince! };
   const minimum = policy.alerts.minRequests;
   if (hasEnough(state.windows.critical, at, minimum)) return { kind: 'healthy' };
   const { requests } = countsWithin(state.windows.critical, at, 6 * 3_600_000);

@@ -34,9 +34,11 @@ export interface Evidence {
   readonly logR: readonly number[];
   /** How much of its cap each alternative may use now, in nats. */
   readonly room: readonly number[];
+  /** The same increments without the 1 of R, never below zero (Page's CUSUM): from its last zero on, it is building. */
+  readonly sum: readonly number[];
 }
 
-/** Multiples of q0 that the alternatives for rates stand at, and betting fractions for scores. */
+/** Multiples of q0 that the alternatives for rates stand at, and betting fractions for scores (or where none fits). */
 const rateMultiples = [1.15, 1.4, 2, 3.5, 7, 18];
 const scoreFractions = [0.03, 0.08, 0.18, 0.35, 0.6, 0.85];
 /** Alternatives nearer to certainty than this are left out: they add nothing that the next one lacks. */
@@ -66,13 +68,9 @@ export function detectorParameters(settings: DetectorSettings): DetectorParamete
   const { allowedBad: q0, kind, yearsPerFalseAlarm, streams, tickMs, agreementMs } = settings;
   const ticksPerFalseAlarm = (yearsPerFalseAlarm * secondsPerYear * 1000) / tickMs;
   const threshold = Math.log(ticksPerFalseAlarm) + Math.log(streams);
+  const rates = rateMultiples.map(multiple => multiple * q0).filter(q => q < highestRate);
   const thetas =
-    kind === 'score'
-      ? scoreFractions
-      : rateMultiples
-          .map(multiple => multiple * q0)
-          .filter(q => q < highestRate)
-          .map(q => (q - q0) / (1 - q0));
+    kind === 'score' || rates.length === 0 ? scoreFractions : rates.map(q => (q - q0) / (1 - q0));
   const capOver = (ms: number) => threshold / Math.max(1, Math.round(ms / tickMs));
   return {
     allowedBad: q0,
@@ -89,22 +87,24 @@ export function noEvidence({ alternatives }: DetectorParameters): Evidence {
   return {
     logR: alternatives.map(() => Number.NEGATIVE_INFINITY),
     room: alternatives.map(({ blockCap }) => blockCap),
+    sum: alternatives.map(() => 0),
   };
 }
 
 /** Evidence after one more tick. A tick without requests leaves it as it is, else an idle model would fire in time. */
 export function accumulate(
-  { logR, room }: Evidence,
+  { logR, room, sum }: Evidence,
   observations: readonly Observation[],
   { allowedBad, alternatives }: DetectorParameters,
 ): Evidence {
-  if (observations.length === 0) return { logR, room };
+  if (observations.length === 0) return { logR, room, sum };
   const used = alternatives.map(({ theta }, k) => Math.min(gain(observations, theta, allowedBad), room[k]!));
   return {
     logR: logR.map((before, k) => log1pExp(before) + used[k]!),
     room: room.map((before, k) =>
       Math.min(before - used[k]! + alternatives[k]!.cap, alternatives[k]!.blockCap),
     ),
+    sum: sum.map((before, k) => Math.max(0, before + used[k]!)),
   };
 }
 

@@ -11,9 +11,11 @@ import { accumulateRecovery, isLost, noRecovery, recoveredAt, type Wealth } from
 
 /** The state of one model, signal and level between ticks: a few numbers. */
 export interface Stream {
+  /** Nothing earlier counts: the first tick, or when a route began to try the model again. */
+  readonly countedFrom: number;
   readonly evidence: Evidence;
-  /** What was counted since the evidence last stood at nothing: the change began there, if it is one. */
-  readonly building: Span;
+  /** For each alternative, what was counted since its sum last stood at zero: a change to it began there, if any did. */
+  readonly building: readonly Span[];
   readonly recovery: Wealth;
   readonly recoverySince: number;
   /** While the verdict stands, or the last time it did. */
@@ -27,6 +29,10 @@ interface Span extends Counts {
 
 interface Fired {
   readonly at: number;
+  /** The first firing of this verdict: it has stood without a break since then. */
+  readonly standsSince: number;
+  /** The estimated time of the change; that of the first firing while the same trouble goes on. */
+  readonly since: number;
   readonly rule: 'shiryaev-roberts' | 'hard-down';
   /** ln R when it fired. */
   readonly evidence: number;
@@ -35,13 +41,17 @@ interface Fired {
 
 export function newStream(parameters: DetectorParameters, at: number): Stream {
   return {
+    countedFrom: at,
     evidence: noEvidence(parameters),
-    building: { since: at, requests: 0, bad: 0 },
+    building: nothingBuilding(parameters, at),
     recovery: noRecovery,
     recoverySince: at,
     stands: false,
   };
 }
+
+const nothingBuilding = ({ alternatives }: DetectorParameters, since: number): readonly Span[] =>
+  alternatives.map(() => ({ since, requests: 0, bad: 0 }));
 
 export interface StreamTick {
   readonly at: number;
@@ -58,11 +68,13 @@ export interface StreamTick {
 export function step(stream: Stream, tick: StreamTick, parameters: DetectorParameters): Stream {
   const evidence = accumulate(stream.evidence, tick.observations, parameters);
   const total = strength(evidence);
-  const building = total > 0 ? extend(stream.building, tick.counts) : { since: tick.at, requests: 0, bad: 0 };
+  const building = stream.building.map((span, k) =>
+    evidence.sum[k]! > 0 ? extend(span, tick.counts) : { since: tick.at, requests: 0, bad: 0 },
+  );
   const next = { ...stream, evidence, building, ...recoveryAfter(stream, tick, parameters) };
   if (total >= parameters.threshold && tick.enoughRequests)
     return fire(next, tick, 'shiryaev-roberts', total, parameters);
-  if (tick.hardDown && !stream.stands) return fire(next, tick, 'hard-down', total, parameters);
+  if (tick.hardDown && !isStillFired(stream)) return fire(next, tick, 'hard-down', total, parameters);
   if (stream.stands && logMean(next.recovery) >= recoveredAt) return { ...next, stands: false };
   return next;
 }
@@ -75,6 +87,9 @@ export function restart(stream: Stream, at: number, parameters: DetectorParamete
     ...(stream.fired && { fired: stream.fired }),
   };
 }
+
+/** It stands, and what made it fire is still being counted: not the trouble from before a new try. */
+const isStillFired = ({ stands, fired, countedFrom }: Stream) => stands && fired!.at > countedFrom;
 
 function recoveryAfter(
   stream: Stream,
@@ -94,15 +109,27 @@ function fire(
   evidence: number,
   parameters: DetectorParameters,
 ): Stream {
+  const span = likeliest(stream);
   return {
+    countedFrom: stream.countedFrom,
     evidence: noEvidence(parameters),
-    building: { since: tick.at, requests: 0, bad: 0 },
+    building: nothingBuilding(parameters, tick.at),
     recovery: noRecovery,
     recoverySince: tick.at,
     stands: true,
-    fired: { at: tick.at, rule, evidence, span: stream.building },
+    fired: {
+      at: tick.at,
+      standsSince: stream.stands ? stream.fired!.standsSince : tick.at,
+      since: isStillFired(stream) ? stream.fired!.since : span.since,
+      rule,
+      evidence,
+      span,
+    },
   };
 }
+
+/** The span of the alternative that the requests speak for most. */
+const likeliest = ({ evidence: { sum }, building }: Stream): Span => building[sum.indexOf(Math.max(...sum))]!;
 
 const extend = (span: Span, { requests, bad }: Counts): Span => ({
   since: span.since,
@@ -118,6 +145,7 @@ export function streamView(
 ): Pick<
   LevelAssessment,
   | 'stands'
+  | 'standsSince'
   | 'firedAt'
   | 'since'
   | 'rule'
@@ -131,7 +159,8 @@ export function streamView(
   const { fired, stands } = stream;
   return {
     stands,
-    ...(fired && { firedAt: fired.at, since: fired.span.since, rule: fired.rule }),
+    ...(stands && { standsSince: fired!.standsSince }),
+    ...(fired && { firedAt: fired.at, since: fired.since, rule: fired.rule }),
     evidence: stands ? fired!.evidence : Math.max(0, strength(stream.evidence)),
     evidenceThreshold: parameters.threshold,
     recovery: logMean(stream.recovery),

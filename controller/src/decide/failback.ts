@@ -1,8 +1,15 @@
 import type { SignalName } from '@relaycore/rules';
 import { recoveredAt } from '../assess/recovery.ts';
-import type { Cause, Decision, Phase, SignalAssessment } from '../types.ts';
+import {
+  type Assessment,
+  type Cause,
+  type Decision,
+  isChange,
+  type Phase,
+  type SignalAssessment,
+} from '../types.ts';
 import type { Situation } from './decide.ts';
-import { backoffMs, evidenceOf, failover, isCritical, signalOf, verdictOf, vet } from './failover.ts';
+import { backoffMs, failover, firedSince, signalOf, troubleSince, verdictOf, vet } from './failover.ts';
 import { allTo, share } from './weights.ts';
 import { hold, measured } from './words.ts';
 
@@ -11,10 +18,18 @@ type Proving = Extract<Phase, { kind: 'probing' | 'ramping' }>;
 
 /** A backup serves. When the wait is over and the primary passes its probes, it gets a small share to prove itself. */
 export function decideFailedOver(situation: Situation, phase: FailedOver): Decision {
+  const leave = leaveBackup(situation, phase.to);
+  if (leave && !isStuck(leave)) return leave;
+  const attempt = tryPrimary(situation, phase);
+  return leave && !isChange(attempt) ? leave : attempt;
+}
+
+/** The backup that serves is bad and nobody can take over at once: the primary's own way back is the only way out. */
+const isStuck = ({ kind, reason }: Decision) => kind === 'exhausted' || reason === 'no_vetted_backup';
+
+function tryPrimary(situation: Situation, phase: FailedOver): Decision {
   const { route, state, now } = situation;
   const primary = route.targets[0];
-  const leave = leaveBackup(situation, phase.to);
-  if (leave) return leave;
   const returnsAt = phase.since + backoffMs(route.failback, state.backoff.level);
   if (now < returnsAt)
     return hold(
@@ -44,12 +59,17 @@ export function decideFailedOver(situation: Situation, phase: FailedOver): Decis
 
 /** The primary serves a share. Each step is earned by evidence gathered in it; any sign of trouble sends it back. */
 export function decideProving(situation: Situation, phase: Proving): Decision {
-  const { route, now } = situation;
-  const primary = route.targets[0];
-  const trouble = troubleSince(situation, primary, phase.since);
+  const trouble = troubleSince(situation, situation.route.targets[0], phase.since);
   if (trouble) return sendBack(situation, phase, trouble);
   const leave = leaveBackup(situation, phase.to);
-  if (leave) return leave;
+  if (leave && !isStuck(leave)) return leave;
+  const climbed = climb(situation, phase);
+  return leave && !isChange(climbed) ? leave : climbed;
+}
+
+function climb(situation: Situation, phase: Proving): Decision {
+  const { route, now } = situation;
+  const primary = route.targets[0];
   const atLeastMs = phase.kind === 'probing' ? route.failback.canaryMs : route.failback.stepMs;
   if (now - phase.since < atLeastMs)
     return hold(
@@ -61,16 +81,18 @@ export function decideProving(situation: Situation, phase: Proving): Decision {
   return nextStep(situation, phase);
 }
 
-function nextStep({ route, state, now }: Situation, phase: Proving): Decision {
+function nextStep(situation: Situation, phase: Proving): Decision {
+  const { route, state, now } = situation;
   const primary = route.targets[0];
   const step = phase.kind === 'probing' ? 0 : phase.step + 1;
   const percent = route.failback.steps[step] ?? 100;
-  const evidence = { reason: 'proven' as const, from: phase.to, to: primary };
+  const proven = { reason: 'proven' as const, from: phase.to, to: primary };
+  const proof = recoveries(situation.assessments.get(primary)!, phase);
   if (percent >= 100)
     return {
       kind: 'failback',
-      ...evidence,
-      words: `${primary} has proven itself at every step and serves all traffic again`,
+      ...proven,
+      words: `${primary} has proven itself (${proof}) and serves all traffic again`,
       next: {
         weights: allTo(primary, route.targets),
         phase: { kind: 'primary', since: now },
@@ -79,8 +101,8 @@ function nextStep({ route, state, now }: Situation, phase: Proving): Decision {
     };
   return {
     kind: 'ramp',
-    ...evidence,
-    words: `${primary} has proven itself and gets ${percent} % of the traffic`,
+    ...proven,
+    words: `${primary} has proven itself (${proof}) and gets ${percent} % of the traffic`,
     next: {
       weights: share(primary, percent, phase.to, route.targets),
       phase: { kind: 'ramping', to: phase.to, since: now, cause: phase.cause, step },
@@ -103,50 +125,52 @@ function sendBack(situation: Situation, phase: Proving, evidence: SignalAssessme
 
 /** The backup that serves has gone bad: the next best takes over, the primary only if nothing speaks against it. */
 function leaveBackup(situation: Situation, backup: string): Decision | undefined {
-  const verdict = verdictOf(situation, backup);
-  if (verdict.kind === 'unknown')
-    return hold('unknown', `${backup}, which serves, is unknown: ${verdict.reason}`);
-  if (verdict.kind !== 'degraded' || !isCritical(verdict)) return undefined;
+  const assessment = situation.assessments.get(backup);
+  const isSeen = assessment?.signals.some(({ vantage }) => vantage !== undefined);
+  if (!isSeen) {
+    const verdict = verdictOf(situation, backup);
+    return hold(
+      'unknown',
+      `${backup}, which serves, is unknown: ${verdict.kind === 'unknown' ? verdict.reason : ''}`,
+    );
+  }
+  const trouble = troubleSince(situation, backup, situation.state.phase.since);
+  if (!trouble) return undefined;
   return failover(situation, {
     leaving: backup,
     reason: 'backup_degraded',
-    evidence: evidenceOf(situation, backup, verdict),
+    evidence: trouble,
     backoff: situation.state.backoff,
   });
 }
 
-/** A critical verdict that fired after the share began; the old one, which stands until recovery, does not count. */
-function troubleSince(
-  { assessments }: Situation,
-  model: string,
-  since: number,
-): SignalAssessment | undefined {
-  return assessments.get(model)?.signals.find(({ levels }) => (levels.critical.firedAt ?? 0) > since);
-}
-
 /**
- * What still has to be proven: success always, the signal that caused the failover, and latency. Certified against
- * critical; a warning that came up meanwhile also stands in the way.
+ * What still has to be proven: success always, the signal that caused the failover, latency, and whatever else stands
+ * at critical. Certified against critical; a warning that came up meanwhile and stands is also in the way.
  */
 function unproven({ assessments }: Situation, model: string, phase: Proving): string[] {
   const assessment = assessments.get(model);
   if (!assessment) return ['it was never assessed'];
-  return [...requiredSignals(phase.cause)].flatMap(name => {
+  return [...requiredSignals(phase.cause, assessment)].flatMap(name => {
     const signal = signalOf(assessment, name);
     const { critical, warning } = signal.levels;
     if (signal.verdict.kind === 'unknown' && signal.vantage === undefined)
       return [`${name} is unknown: ${signal.verdict.reason}`];
-    if ((warning.firedAt ?? 0) > phase.since) return [`${name}: ${measured(signal, 'warning')}`];
-    if (critical.recoverySince < phase.since || critical.recovery < recoveredAt)
-      return [
-        `${name}: evidence of recovery ${Math.max(0, critical.recovery).toFixed(1)} of ${recoveredAt.toFixed(1)} nats`,
-      ];
+    if (firedSince(warning, phase.since)) return [`${name}: ${measured(signal, 'warning')}`];
+    if (critical.recoverySince < phase.since || critical.recovery < recoveredAt) return [recoveryOf(signal)];
     return [];
   });
 }
 
-function requiredSignals({ signal }: Cause): ReadonlySet<SignalName> {
-  return new Set<SignalName>(['success', 'latency', ...(signal === 'manual' ? [] : [signal])]);
+const recoveries = (assessment: Assessment, { cause }: Proving) =>
+  [...requiredSignals(cause, assessment)].map(name => recoveryOf(signalOf(assessment, name))).join('; ');
+
+const recoveryOf = ({ signal, levels: { critical } }: SignalAssessment) =>
+  `${signal}: evidence of recovery ${Math.max(0, critical.recovery).toFixed(1)} of ${recoveredAt.toFixed(1)} nats`;
+
+function requiredSignals({ signal }: Cause, { signals }: Assessment): ReadonlySet<SignalName> {
+  const standing = signals.filter(({ levels }) => levels.critical.stands).map(({ signal }) => signal);
+  return new Set<SignalName>(['success', 'latency', ...(signal === 'manual' ? [] : [signal]), ...standing]);
 }
 
 const seconds = (ms: number) => `${Math.max(1, Math.round(ms / 1000))} s`;

@@ -5,29 +5,44 @@ import type {
   Cause,
   Change,
   Decision,
+  LevelAssessment,
   ReasonCode,
   SignalAssessment,
   Verdict,
 } from '../types.ts';
 import type { Situation } from './decide.ts';
 import { allTo } from './weights.ts';
-import { describeVerdict, hold, measured } from './words.ts';
+import { describeVerdict, hold, measured, seen } from './words.ts';
 
 /** The primary serves everything: leave it only for a critical verdict, and only for a backup that is vouched for. */
 export function decidePrimary(situation: Situation): Decision {
   const primary = situation.route.targets[0];
   const verdict = verdictOf(situation, primary);
   if (verdict.kind === 'unknown') return hold('unknown', `${primary} is unknown: ${verdict.reason}`);
-  if (verdict.kind === 'healthy') return hold('healthy', `${primary} is healthy`);
-  const evidence = evidenceOf(situation, primary, verdict);
-  if (verdict.level === 'warning')
+  if (verdict.kind === 'healthy')
+    return hold('healthy', `${primary} is healthy: ${seen(situation.assessments.get(primary)!)}`);
+  if (verdict.level === 'warning') {
+    const evidence = signalOf(situation.assessments.get(primary)!, verdict.signal);
     return hold('warning', `${primary}: ${measured(evidence, 'warning')}`, { evidence });
+  }
+  const trouble = troubleSince(situation, primary, situation.state.phase.since);
+  if (!trouble) return holdOldVerdict(situation, primary, verdict.signal);
   return failover(situation, {
     leaving: primary,
     reason: 'degraded',
-    evidence,
+    evidence: trouble,
     backoff: backoffAfterFailover(situation),
   });
+}
+
+/** It was put in charge though a verdict stood, by a person or for want of a better one: only new evidence counts. */
+function holdOldVerdict(situation: Situation, model: string, signal: SignalAssessment['signal']): Decision {
+  const evidence = signalOf(situation.assessments.get(model)!, signal);
+  return hold(
+    'old_verdict',
+    `${model} serves; its verdict is from before it was put in charge, and nothing new speaks against it (${measured(evidence, 'critical')})`,
+    { evidence },
+  );
 }
 
 export interface Leaving {
@@ -81,24 +96,51 @@ function nextAfterFailover(
   backoff: Backoff,
 ): Change['next'] {
   const weights = allTo(to, route.targets);
-  if (to === route.targets[0]) return { weights, backoff, phase: { kind: 'primary', since: now } };
+  if (to === route.targets[0])
+    return { weights, backoff: { ...backoff, returnedAt: now }, phase: { kind: 'primary', since: now } };
   return { weights, backoff, phase: { kind: 'failed_over', to, since: now, cause } };
 }
 
-/** Every other target in order of priority; the first healthy vetted one is chosen, else the first vetted with a warning. */
+/**
+ * Every other target in order of priority. Chosen is the one that serves already, else the first vetted one that is not
+ * degraded, else the first vetted one with a warning, else the first whose verdict has outlived its evidence.
+ */
 function weigh(situation: Situation, leaving: string, serving: string | undefined): Alternative[] {
   const candidates = situation.route.targets
     .filter(model => model !== leaving)
     .map(model => {
       const verdict = verdictOf(situation, model);
-      return { model, verdict, ...vet(situation, model, verdict) };
+      return { model, verdict, ...(outlived(situation, model) ?? vet(situation, model, verdict)) };
     });
-  const usable = candidates.filter(({ vetted }) => vetted);
+  const usable = candidates.filter(({ vetted, verdict }) => vetted && !isCritical(verdict));
   const chosen =
+    usable.find(({ model, verdict }) => model === serving && verdict.kind !== 'degraded') ??
     usable.find(({ verdict }) => verdict.kind !== 'degraded') ??
     usable[0] ??
-    candidates.find(({ model, verdict }) => model === serving && !isCritical(verdict));
+    candidates.find(({ model, verdict }) => model === serving && !isCritical(verdict)) ??
+    candidates.find(({ vetted }) => vetted);
   return candidates.map(candidate => ({ ...candidate, chosen: candidate === chosen }));
+}
+
+/**
+ * A drained target keeps its critical verdict for want of traffic that could lift it. After the wait that any target
+ * gets before it is tried again, a probe that passes makes it better than one that fails now.
+ */
+function outlived(
+  { route, state, assessments, probes, now, freshMs }: Situation,
+  model: string,
+): { vetted: true; why: string } | undefined {
+  const standing = assessments.get(model)?.signals.filter(({ levels }) => levels.critical.stands) ?? [];
+  const probe = probes.get(model);
+  if (standing.length === 0 || (state.weights[model] ?? 0) > 0) return undefined;
+  if (probe?.kind !== 'passed' || now - probe.at > freshMs) return undefined;
+  const ageMs = now - Math.max(...standing.map(({ levels }) => levels.critical.firedAt!));
+  if (ageMs <= backoffMs(route.failback, state.backoff.level)) return undefined;
+  const minutes = Math.round(ageMs / 60_000);
+  return {
+    vetted: true,
+    why: `${standing[0]!.signal} critical ${minutes} min ago and no traffic since, its probe passed in ${Math.round(probe.durationMs)} ms`,
+  };
 }
 
 /** A target is vouched for by a probe that passed lately, or by evidence from traffic. */
@@ -109,7 +151,8 @@ export function vet(
 ): { vetted: boolean; why: string } {
   if (isCritical(verdict)) return { vetted: false, why: describeVerdict(verdict) };
   const probe = probes.get(model);
-  if (probe?.kind === 'failed') return { vetted: false, why: `its probe failed: ${probe.reason}` };
+  if (probe?.kind === 'failed')
+    return { vetted: false, why: `its probe failed ${times(probe.failures)}: ${probe.reason}` };
   if (probe && now - probe.at <= freshMs) {
     const passed = `its probe passed in ${Math.round(probe.durationMs)} ms`;
     return {
@@ -118,8 +161,14 @@ export function vet(
     };
   }
   if (verdict.kind !== 'unknown') return { vetted: true, why: describeVerdict(verdict) };
-  return { vetted: false, why: `neither a recent probe nor evidence vouches for it (${verdict.reason})` };
+  const last = probe ? `; its last probe is ${Math.round((now - probe.at) / 1000)} s old` : '';
+  return {
+    vetted: false,
+    why: `neither a recent probe nor evidence vouches for it (${verdict.reason}${last})`,
+  };
 }
+
+const times = (count: number) => (count === 1 ? 'once' : `${count} times in a row`);
 
 /** A failover soon after the last return makes the next wait twice as long; a stable stretch forgets. */
 function backoffAfterFailover({ route, state, now }: Situation): Backoff {
@@ -140,14 +189,16 @@ export function verdictOf({ assessments }: Situation, model: string): Verdict {
   return assessments.get(model)?.verdict ?? { kind: 'unknown', reason: 'never assessed' };
 }
 
-/** The signal behind a degraded verdict. */
-export function evidenceOf(
+/** A critical verdict that stands and fired after `since`; one from before, which waits for recovery, does not count. */
+export function troubleSince(
   { assessments }: Situation,
   model: string,
-  verdict: Extract<Verdict, { kind: 'degraded' }>,
-): SignalAssessment {
-  return signalOf(assessments.get(model)!, verdict.signal);
+  since: number,
+): SignalAssessment | undefined {
+  return assessments.get(model)?.signals.find(({ levels: { critical } }) => firedSince(critical, since));
 }
+
+export const firedSince = ({ stands, firedAt }: LevelAssessment, since: number) => stands && firedAt! > since;
 
 export function signalOf(assessment: Assessment, signal: SignalAssessment['signal']): SignalAssessment {
   return assessment.signals.find(assessed => assessed.signal === signal)!;

@@ -1,5 +1,5 @@
 import type { Level } from '@relaycore/rules';
-import type { Decision, ReasonCode, SignalAssessment, Verdict } from '../types.ts';
+import type { Assessment, Decision, ReasonCode, SignalAssessment, Verdict } from '../types.ts';
 
 /** Nothing moves, for this reason. */
 export function hold(
@@ -21,21 +21,43 @@ export function describeVerdict(verdict: Verdict): string {
   }
 }
 
-/** The measured value beside its threshold, as the policy writes it: `accuracy 0.79 < 0.85 over 812 scores`. */
-export function measured({ signal, levels }: SignalAssessment, level: Level): string {
-  const { counts, threshold, allowedBad, rule, evidence, evidenceThreshold } = levels[level];
-  const proof =
-    rule === 'hard-down'
-      ? 'all failed'
-      : `evidence ${evidence.toFixed(1)} of ${evidenceThreshold.toFixed(1)} nats`;
+/** The measured value beside its threshold: `accuracy 0.7900 below 0.85 over 812 scores (evidence 23.1 of 22.6 nats)`. */
+export function measured(assessed: SignalAssessment, level: Level): string {
+  const { signal, levels } = assessed;
+  const { threshold, allowedBad, rule } = levels[level];
+  const against = signal === 'latency' ? `, ${percent(allowedBad)} allowed,` : ` below ${threshold}`;
+  const proof = rule === 'hard-down' ? 'all failed' : evidence(assessed, level);
+  return `${value(assessed, level)}${against} over ${counted(assessed, level)} (${proof})`;
+}
+
+/** What the healthy signals of a model show, and how far each is from a verdict. */
+export function seen({ signals }: Assessment): string {
+  return signals
+    .filter(({ verdict }) => verdict.kind === 'healthy')
+    .map(
+      signal =>
+        `${value(signal, 'critical')} over ${counted(signal, 'critical')} (${evidence(signal, 'critical')})`,
+    )
+    .join('; ');
+}
+
+function value({ signal, levels }: SignalAssessment, level: Level): string {
+  const { counts, threshold } = levels[level];
   const bad = counts.requests > 0 ? counts.bad / counts.requests : 0;
-  const requests = Math.round(counts.requests);
   switch (signal) {
     case 'success':
-      return `success rate ${(1 - bad).toFixed(4)} below ${threshold} over ${requests} requests (${proof})`;
+      return `success rate ${(1 - bad).toFixed(4)}`;
     case 'latency':
-      return `${(100 * bad).toFixed(1)} % of ${requests} requests slower than ${threshold} ms, ${100 * allowedBad} % allowed (${proof})`;
+      return `${percent(bad)} slower than ${threshold} ms`;
     case 'accuracy':
-      return `accuracy ${(1 - bad).toFixed(4)} below ${threshold} over ${requests} scores (${proof})`;
+      return `accuracy ${(1 - bad).toFixed(4)}`;
   }
 }
+
+const counted = ({ signal, levels }: SignalAssessment, level: Level) =>
+  `${Math.round(levels[level].counts.requests)} ${signal === 'accuracy' ? 'scores' : 'requests'}`;
+
+const evidence = ({ levels }: SignalAssessment, level: Level) =>
+  `evidence ${levels[level].evidence.toFixed(1)} of ${levels[level].evidenceThreshold.toFixed(1)} nats`;
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;

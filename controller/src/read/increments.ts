@@ -7,7 +7,13 @@ export interface CounterSample {
 /** Last sight of every counter, by its labels; belongs to one source of samples. */
 export interface CounterMemory {
   readonly source: string;
-  readonly counters: ReadonlyMap<string, { readonly value: number; readonly at: number }>;
+  readonly counters: ReadonlyMap<string, Sight>;
+}
+
+interface Sight {
+  readonly value: number;
+  readonly at: number;
+  readonly startedAt: number | undefined;
 }
 
 /** What a counter grew by since it was last seen. */
@@ -48,16 +54,24 @@ export function increments(
     const key = seriesKey(labels);
     const before = counters.get(key);
     const started = startedAt(labels);
-    counters.set(key, { value, at });
+    counters.set(key, { value, at, startedAt: started });
     if (before === undefined) {
       const young = started !== undefined && previousTick !== undefined && started > previousTick;
       grown.push({ labels, delta: young ? value : 0 });
     } else {
-      const reset = value < before.value || (started !== undefined && started > before.at);
+      const reset = value < before.value || isAnotherProcess(before, started);
       grown.push({ labels, delta: reset ? value : value - before.value });
     }
   }
   return { memory: { source, counters }, increments: grown };
+}
+
+/**
+ * Started since the last sight, by a clock that may be ahead of ours: then the same process would look new at every
+ * tick, so its start has to differ as well.
+ */
+function isAnotherProcess(before: Sight, started: number | undefined): boolean {
+  return started !== undefined && started !== before.startedAt && started > before.at;
 }
 
 function latest(counters: ReadonlyMap<string, { readonly at: number }>): number | undefined {

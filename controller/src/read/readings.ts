@@ -14,8 +14,8 @@ import type { Increment } from './increments.ts';
 interface Tally {
   good: number;
   bad: number;
-  /** Histogram: observations up to and including each edge. */
-  readonly upTo: Map<number, number>;
+  /** Histogram: observations up to and including each edge, and how many series have that edge. */
+  readonly upTo: Map<number, { readonly count: number; readonly series: number }>;
 }
 
 /** Tallies by model id, signal and vantage. */
@@ -65,8 +65,10 @@ function addTo(tallies: Tallies, id: string, { signal, vantage, part }: CounterM
   const signals = getOrAdd(tallies, id, () => new Map());
   const vantages = getOrAdd(signals, signal, () => new Map());
   const tally = getOrAdd(vantages, vantage, (): Tally => ({ good: 0, bad: 0, upTo: new Map() }));
-  if (part.kind === 'upTo') tally.upTo.set(part.edge, (tally.upTo.get(part.edge) ?? 0) + delta);
-  else if (part.bad) tally.bad += delta;
+  if (part.kind === 'upTo') {
+    const { count, series } = tally.upTo.get(part.edge) ?? { count: 0, series: 0 };
+    tally.upTo.set(part.edge, { count: count + delta, series: series + 1 });
+  } else if (part.bad) tally.bad += delta;
   else tally.good += delta;
 }
 
@@ -94,7 +96,7 @@ function readingOf(signal: Signal, vantages: ReadonlyMap<Vantage, Tally>): Readi
   const missing = observed.find(([, found]) => found === undefined);
   if (missing)
     return absent(
-      `the ${vantage} has no histogram edge at ${signal.levels[missing[0]].edgeSeconds} s: start it with that latency threshold`,
+      `not every ${vantage} instance has a histogram edge at ${signal.levels[missing[0]].edgeSeconds} s: start them with that latency threshold`,
     );
   return {
     kind: 'counts',
@@ -115,9 +117,11 @@ function observations(
     case 'success':
       return twoSided(tally.good, tally.bad);
     case 'latency': {
-      const all = tally.upTo.get(Number.POSITIVE_INFINITY) ?? 0;
+      const all = tally.upTo.get(Number.POSITIVE_INFINITY);
       const fast = tally.upTo.get(signal.levels[level].edgeSeconds!);
-      return fast === undefined ? undefined : twoSided(fast, Math.max(0, all - fast));
+      // A replica without the edge would have all its requests taken for slow.
+      if (!all || !fast || fast.series < all.series) return undefined;
+      return twoSided(fast.count, Math.max(0, all.count - fast.count));
     }
     case 'accuracy':
       return scoreObservations(tally.upTo);
@@ -131,12 +135,12 @@ const twoSided = (good: number, bad: number): readonly Observation[] =>
   ].filter(({ count }) => count > 0);
 
 /** Scores are rounded to the edges when they are recorded, so a bucket holds scores that equal its upper edge. */
-function scoreObservations(upTo: ReadonlyMap<number, number>): readonly Observation[] {
+function scoreObservations(upTo: Tally['upTo']): readonly Observation[] {
   const edges = [...upTo.keys()].filter(Number.isFinite).sort((a, b) => a - b);
   return edges
     .map((edge, i) => ({
       badness: 1 - edge,
-      count: upTo.get(edge)! - (i > 0 ? upTo.get(edges[i - 1]!)! : 0),
+      count: upTo.get(edge)!.count - (i > 0 ? upTo.get(edges[i - 1]!)!.count : 0),
     }))
     .filter(({ count }) => count > 0);
 }

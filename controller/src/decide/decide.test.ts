@@ -1,0 +1,162 @@
+import { type levels, loadPolicy, type SignalName } from '@relaycore/rules';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { Assessment, LevelAssessment, Phase, ProbeResult, SignalAssessment, Verdict } from '../types.ts';
+import { isChange } from '../types.ts';
+import { decide, type Situation } from './decide.ts';
+import { allTo } from './weights.ts';
+
+/*
+ * Not one story but all of them: any phase, with any verdicts and probes. The stories themselves are in test/scenarios.
+ */
+
+const targets = ['a', 'b', 'c'] as const;
+const now = 10_000_000;
+const seed = 2026;
+const signals: readonly SignalName[] = ['success', 'latency', 'accuracy'];
+
+const loaded = loadPolicy(
+  'models: { a: {}, b: {}, c: {} }\nroutes: { mail: { targets: [a, b, c], driver: { kind: dry-run } } }',
+);
+const route = loaded.kind === 'ok' ? loaded.policy.routes.mail! : undefined;
+
+const time = fc.integer({ min: 0, max: now });
+const level = (name: (typeof levels)[number]) =>
+  fc
+    .record({
+      stands: fc.boolean(),
+      firedAt: time,
+      recovery: fc.double({ min: -7, max: 20, noNaN: true }),
+      recoverySince: time,
+    })
+    .map(
+      (drawn): LevelAssessment => ({
+        level: name,
+        ...drawn,
+        ...(drawn.stands && { standsSince: drawn.firedAt }),
+        since: drawn.firedAt,
+        rule: 'shiryaev-roberts',
+        evidence: 25,
+        evidenceThreshold: 24.4,
+        counts: { requests: 100, bad: 30 },
+        allowedBad: 0.1,
+        threshold: 0.9,
+        unit: 'success rate',
+      }),
+    );
+
+const signalAssessment = (signal: SignalName) =>
+  fc.record({ warning: level('warning'), critical: level('critical'), absent: fc.boolean() }).map(
+    ({ warning, critical, absent }): SignalAssessment => ({
+      signal,
+      verdict: signalVerdict(signal, warning, critical, absent),
+      ...(!absent && { vantage: 'gateway' }),
+      levels: { warning, critical },
+      requests: 100,
+    }),
+  );
+
+function signalVerdict(
+  signal: SignalName,
+  warning: LevelAssessment,
+  critical: LevelAssessment,
+  absent: boolean,
+): Verdict {
+  if (absent) return { kind: 'unknown', reason: 'no series since 5 ticks' };
+  if (critical.stands) return { kind: 'degraded', level: 'critical', signal, since: critical.firedAt! };
+  if (warning.stands) return { kind: 'degraded', level: 'warning', signal, since: warning.firedAt! };
+  return { kind: 'healthy' };
+}
+
+const assessment = (model: string) =>
+  fc.tuple(...signals.map(signalAssessment)).map((signals): Assessment => {
+    const order = (verdict: Verdict) =>
+      verdict.kind === 'degraded'
+        ? verdict.level === 'critical'
+          ? 0
+          : 1
+        : verdict.kind === 'healthy'
+          ? 2
+          : 3;
+    const [worst] = signals.map(({ verdict }) => verdict).toSorted((one, other) => order(one) - order(other));
+    return { model, at: now, verdict: worst!, signals };
+  });
+
+const probe: fc.Arbitrary<ProbeResult | undefined> = fc.oneof(
+  fc.constant(undefined),
+  time.map((at): ProbeResult => ({ kind: 'passed', at, durationMs: 10 })),
+  time.map((at): ProbeResult => ({ kind: 'failed', at, reason: 'refused', failures: 2, since: at })),
+);
+
+const phase: fc.Arbitrary<Phase> = fc
+  .record({
+    kind: fc.constantFrom('primary' as const, 'failed_over' as const, 'probing' as const, 'ramping' as const),
+    to: fc.constantFrom('b', 'c'),
+    since: time,
+    signal: fc.constantFrom<SignalName | 'manual'>('manual', ...signals),
+    step: fc.nat(3),
+  })
+  .map(({ kind, to, since, signal, step }) => {
+    const cause = { signal, reason: 'some cause' };
+    if (kind === 'primary') return { kind, since };
+    return kind === 'ramping' ? { kind, to, since, cause, step } : { kind, to, since, cause };
+  });
+
+const situation: fc.Arbitrary<Situation> = fc
+  .record({
+    phase,
+    assessments: fc.tuple(...targets.map(assessment)),
+    probes: fc.tuple(...targets.map(() => probe)),
+    backoff: fc.record({ level: fc.nat(2000), returnedAt: time }),
+  })
+  .map(({ phase, assessments, probes, backoff }) => ({
+    route: route!,
+    state: { route: 'mail', generation: 3, weights: allTo('a', targets), phase, backoff, updatedAt: 0 },
+    assessments: new Map(assessments.map(assessment => [assessment.model, assessment])),
+    probes: new Map(targets.flatMap((model, i) => (probes[i] ? [[model, probes[i]] as const] : []))),
+    now,
+    freshMs: 35_000,
+  }));
+
+test('every decision explains itself in numbers, and every change keeps the whole traffic somewhere', () => {
+  fc.assert(
+    fc.property(situation, situation => {
+      const decision = decide(situation);
+      expect(decision.words).toMatch(/\d/);
+      expect(decision.words).not.toMatch(/NaN|undefined|Infinity/);
+      if (!isChange(decision)) return;
+      const { weights, phase, backoff } = decision.next;
+      expect(Object.keys(weights)).toEqual(targets);
+      expect(Object.values(weights).reduce((sum, weight) => sum + weight)).toBe(10_000);
+      expect(Math.min(...Object.values(weights))).toBeGreaterThanOrEqual(0);
+      expect(phase.since).toBe(now);
+      expect(Number.isInteger(backoff.level)).toBe(true);
+    }),
+    { numRuns: 2000, seed },
+  );
+});
+
+test('traffic never goes to a target with a critical verdict, but for the share in which a primary proves itself', () => {
+  fc.assert(
+    fc.property(situation, situation => {
+      const decision = decide(situation);
+      if (decision.kind !== 'failover') return;
+      const verdict = situation.assessments.get(decision.to)!.verdict;
+      expect(verdict).not.toMatchObject({ kind: 'degraded', level: 'critical' });
+      expect(decision.next.weights[decision.to]).toBe(10_000);
+    }),
+    { numRuns: 2000, seed },
+  );
+});
+
+test('the same situation gives the same decision, and stays as it was', () => {
+  fc.assert(
+    fc.property(situation, situation => {
+      const before = structuredClone(situation);
+      const decision = decide(situation);
+      expect(decide(situation)).toEqual(decision);
+      expect(situation).toEqual(before);
+    }),
+    { seed },
+  );
+});

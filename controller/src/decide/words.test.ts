@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest';
+import type { LevelAssessment, SignalAssessment } from '../types.ts';
+import { describeVerdict, measured, seen } from './words.ts';
+
+const level: LevelAssessment = {
+  level: 'critical',
+  stands: true,
+  firedAt: 2,
+  since: 1,
+  standsSince: 2,
+  rule: 'shiryaev-roberts',
+  evidence: 25.04,
+  evidenceThreshold: 24.36,
+  recovery: 0,
+  recoverySince: 0,
+  counts: { requests: 812, bad: 170.52 },
+  allowedBad: 0.05,
+  threshold: 0.85,
+  unit: 'score',
+};
+
+const assessed = (
+  signal: SignalAssessment['signal'],
+  changed: Partial<LevelAssessment> = {},
+): SignalAssessment => ({
+  signal,
+  verdict: { kind: 'healthy' },
+  levels: { warning: { ...level, ...changed }, critical: { ...level, ...changed } },
+  requests: 812,
+});
+
+test.each<[SignalAssessment, string]>([
+  [
+    assessed('success', { threshold: 0.9 }),
+    'success rate 0.7900 below 0.9 over 812 requests (evidence 25.0 of 24.4 nats)',
+  ],
+  [assessed('accuracy'), 'accuracy 0.7900 below 0.85 over 812 scores (evidence 25.0 of 24.4 nats)'],
+  [
+    assessed('latency', { threshold: 5000 }),
+    '21.0 % slower than 5000 ms, 5.0 % allowed, over 812 requests (evidence 25.0 of 24.4 nats)',
+  ],
+  [
+    assessed('success', { threshold: 0.9, rule: 'hard-down', counts: { requests: 12, bad: 12 } }),
+    'success rate 0.0000 below 0.9 over 12 requests (all failed)',
+  ],
+])('%#', (signal, words) => {
+  expect(measured(signal, 'critical')).toBe(words);
+});
+
+test('nothing counted is no division by zero', () => {
+  expect(measured(assessed('success', { counts: { requests: 0, bad: 0 } }), 'critical')).toMatch(
+    /^success rate 1\.0000/,
+  );
+});
+
+test('a healthy model is described by the signals that are known', () => {
+  const unknown: SignalAssessment = {
+    ...assessed('accuracy'),
+    verdict: { kind: 'unknown', reason: 'no scores' },
+  };
+  const assessment = {
+    model: 'a',
+    at: 0,
+    verdict: { kind: 'healthy' as const },
+    signals: [assessed('success'), unknown],
+  };
+  expect(seen(assessment)).toBe('success rate 0.7900 over 812 requests (evidence 25.0 of 24.4 nats)');
+});
+
+test('a verdict in words', () => {
+  expect(describeVerdict({ kind: 'healthy' })).toBe('healthy');
+  expect(describeVerdict({ kind: 'unknown', reason: 'too few' })).toBe('unknown (too few)');
+  expect(describeVerdict({ kind: 'degraded', level: 'critical', signal: 'latency', since: 0 })).toBe(
+    'latency critical',
+  );
+});

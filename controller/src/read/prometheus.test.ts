@@ -1,0 +1,261 @@
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { metrics, prometheusName } from '@neuroweaver/instrumentation/metrics';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../../../test/support/databases.ts';
+import { policyOf } from '../../../test/support/scripted-reader.ts';
+import { type RunningServer, startPrometheus } from '../../../test/support/servers.ts';
+import { refusingAddress, startServer } from '../../relay/fixture.ts';
+import type { Readings } from '../types.ts';
+import { prometheusReader } from './prometheus.ts';
+
+/*
+ * A real Prometheus scrapes a page that the test controls, every 200 ms. What it holds is awaited by asking it, so the
+ * reader is read exactly once a step and its increments can be compared with what was put on the page. One Prometheus
+ * serves all tests: each begins with a restart of the page's process and a reader of its own.
+ */
+
+const policy = policyOf(`
+detection: { ingestion_lag_seconds: 0, stale_seconds: 3, max_gap_seconds: 60 }
+models: { spam-nb: {} }
+`);
+const counter = prometheusName(metrics.requests);
+
+let folder: string;
+let prometheus: RunningServer;
+let page: Page;
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  page = await startPage();
+  prometheus = await startPrometheus({ config: configFor(page.address), folder });
+});
+beforeEach(() => page.restart({ ok: 0, error: 0 }));
+afterAll(async () => {
+  await prometheus.stop();
+  await page.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const newReader = () => prometheusReader({ url: prometheus.url, timeoutMs: 2_000 });
+
+describe('increments', () => {
+  test('are what was counted between two reads; the first read is the baseline', async () => {
+    const reader = newReader();
+    page.counts({ ok: 1_000, error: 7 });
+    await scraped('ok', 1_000);
+    expect(counted(await reader.read(policy, Date.now()))).toEqual({ good: 0, bad: 0 });
+    page.counts({ ok: 1_040, error: 12 });
+    await scraped('ok', 1_040);
+    expect(counted(await reader.read(policy, Date.now()))).toEqual({ good: 40, bad: 5 });
+    expect(counted(await reader.read(policy, Date.now()))).toEqual({ good: 0, bad: 0 });
+  });
+
+  test('of a restarted process are all that it has counted since', async () => {
+    const reader = newReader();
+    page.counts({ ok: 1_000, error: 7 });
+    await scraped('ok', 1_000);
+    await reader.read(policy, Date.now());
+    page.restart({ ok: 3, error: 1 });
+    await scraped('ok', 3);
+    expect(counted(await reader.read(policy, Date.now()))).toEqual({ good: 3, bad: 1 });
+  });
+
+  test('cover missed scrapes: nothing is counted meanwhile, and everything afterwards, once', async () => {
+    const reader = newReader();
+    page.counts({ ok: 100, error: 0 });
+    await scraped('ok', 100);
+    await reader.read(policy, Date.now());
+    page.fail(true);
+    await holds('up == 0');
+    expect((await reader.read(policy, Date.now())).models.get('spam-nb')!.success).toEqual({
+      kind: 'absent',
+      reason: 'no success series of this model at a target that was scraped lately',
+    });
+    page.counts({ ok: 160, error: 4 });
+    page.fail(false);
+    await scraped('ok', 160);
+    expect(counted(await reader.read(policy, Date.now()))).toEqual({ good: 60, bad: 4 });
+    expect(counted(await reader.read(policy, Date.now()))).toEqual({ good: 0, bad: 0 });
+  });
+});
+
+describe('absence', () => {
+  test('of every target: verdicts can only be unknown, with that reason', async () => {
+    const reader = newReader();
+    page.counts({ ok: 100, error: 0 });
+    await scraped('ok', 100);
+    await reader.read(policy, Date.now());
+    const lastScrapeIsOld = Date.now() + 10_000;
+    const { models, problem } = await reader.read(policy, lastScrapeIsOld);
+    expect(problem).toBeUndefined();
+    expect(models.get('spam-nb')!.success).toEqual({
+      kind: 'absent',
+      reason: 'no target was scraped lately',
+    });
+  });
+
+  test('of a signal leaves the others alone', async () => {
+    page.counts({ ok: 100, error: 0 });
+    await scraped('ok', 100);
+    const { models, queries } = await newReader().read(policy, Date.now());
+    expect(models.get('spam-nb')).toMatchObject({
+      success: { kind: 'counts', vantage: 'server' },
+      latency: { kind: 'absent' },
+      accuracy: { kind: 'absent' },
+    });
+    expect(Object.keys(queries)).toEqual(['success', 'latency', 'accuracy']);
+    expect(queries.success).toContain(counter);
+  });
+});
+
+describe('a Prometheus', () => {
+  test('that stops is a problem and everything unknown; back again, nothing counts twice', async () => {
+    const reader = newReader();
+    page.counts({ ok: 100, error: 0 });
+    await scraped('ok', 100);
+    await reader.read(policy, Date.now());
+    page.counts({ ok: 150, error: 2 });
+    await scraped('ok', 150);
+    expect(counted(await reader.read(policy, Date.now()))).toEqual({ good: 50, bad: 2 });
+    await prometheus.stop();
+    const down = await reader.read(policy, Date.now());
+    expect(down.problem).toMatch(new RegExp(`^Prometheus at ${prometheus.url} did not answer: .`));
+    for (const reading of Object.values(down.models.get('spam-nb')!))
+      expect(reading).toEqual({ kind: 'absent', reason: down.problem });
+    page.counts({ ok: 180, error: 3 });
+    const port = Number(new URL(prometheus.url).port);
+    prometheus = await startPrometheus({ config: configFor(page.address), folder, port });
+    await scraped('ok', 180);
+    const back = await reader.read(policy, Date.now());
+    expect(back.problem).toBeUndefined();
+    expect(counted(back)).toEqual({ good: 30, bad: 1 });
+    expect(counted(await reader.read(policy, Date.now()))).toEqual({ good: 0, bad: 0 });
+  });
+
+  test('that was never there is a problem', async () => {
+    const url = await refusingAddress();
+    const { problem } = await prometheusReader({ url, timeoutMs: 500 }).read(policy, Date.now());
+    expect(problem).toContain(`Prometheus at ${url} did not answer`);
+  });
+
+  test('that does not answer is given up at the deadline', async () => {
+    const url = await startServer(() => undefined);
+    const begun = performance.now();
+    const { problem } = await prometheusReader({ url, timeoutMs: 300 }).read(policy, Date.now());
+    expect(problem).toMatch(/did not answer: .*timeout/);
+    expect(performance.now() - begun).toBeLessThan(3_000);
+  });
+
+  test.each([
+    ['answers 503', 503, '{}'],
+    ['answers with a page', 200, '<h1>Welcome</h1>'],
+    ['answers with an error', 200, '{"status":"error","errorType":"execution","error":"too many samples"}'],
+    [
+      'warns',
+      200,
+      '{"status":"success","warnings":["a store is missing"],"data":{"resultType":"vector","result":[]}}',
+    ],
+  ])('that %s is a problem', async (_, status, body) => {
+    const url = await startServer((_, response) => {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(body);
+    });
+    const { problem, models } = await prometheusReader({ url, timeoutMs: 1_000 }).read(policy, Date.now());
+    expect(problem).toMatch(/^Prometheus (at http|warned)/);
+    expect(models.get('spam-nb')!.success).toEqual({ kind: 'absent', reason: problem });
+  });
+
+  test('is asked with the headers given, and each query is timed', async () => {
+    const seen = new Set<string | undefined>();
+    const url = await startServer((request, response) => {
+      seen.add(request.headers.authorization);
+      response.end('{"status":"success","data":{"resultType":"vector","result":[]}}');
+    });
+    const timed: string[] = [];
+    const headers = { authorization: 'Bearer s3cret' };
+    await prometheusReader({ url, timeoutMs: 1_000, headers, onQuery: signal => timed.push(signal) }).read(
+      policy,
+      Date.now(),
+    );
+    expect(seen).toEqual(new Set(['Bearer s3cret']));
+    expect(timed.sort()).toEqual(['accuracy', 'freshness', 'freshness', 'latency', 'success']);
+  });
+});
+
+function counted({ models, problem }: Readings): { good: number; bad: number } {
+  const reading = models.get('spam-nb')!.success;
+  if (reading.kind === 'absent') throw new Error(`absent: ${problem ?? reading.reason}`);
+  const of = (badness: number) =>
+    reading.levels.critical.find(observation => observation.badness === badness)?.count ?? 0;
+  return { good: of(0), bad: of(1) };
+}
+
+interface Page {
+  readonly address: string;
+  counts(counts: Counts): void;
+  /** Another process with these counts answers from now on. */
+  restart(counts: Counts): void;
+  fail(failing: boolean): void;
+  stop(): Promise<void>;
+}
+
+type Counts = Readonly<Record<'ok' | 'error', number>>;
+
+async function startPage(): Promise<Page> {
+  let shown: Counts = { ok: 0, error: 0 };
+  let startedAt = Date.now() / 1000 - 3_600;
+  let failing = false;
+  const server = createServer((_, response) => {
+    if (failing) return void response.writeHead(500).end();
+    const series = Object.entries(shown).map(
+      ([outcome, count]) =>
+        `${counter}{gen_ai_request_model="spam-nb",ml_model_version="1",outcome="${outcome}"} ${count}`,
+    );
+    response.setHeader('content-type', 'text/plain; version=0.0.4');
+    response.end(
+      [`# TYPE ${counter} counter`, ...series, `process_start_time_seconds ${startedAt}`, ''].join('\n'),
+    );
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    counts(counts) {
+      shown = counts;
+    },
+    restart(counts) {
+      shown = counts;
+      startedAt = Date.now() / 1000;
+    },
+    fail(now) {
+      failing = now;
+    },
+    async stop() {
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close');
+    },
+  };
+}
+
+const configFor = (address: string) => `
+global: { scrape_interval: 200ms, scrape_timeout: 200ms }
+scrape_configs:
+  - { job_name: models, static_configs: [{ targets: ['${address}'] }] }
+`;
+
+/** Waits until Prometheus holds this count. */
+function scraped(outcome: string, count: number): Promise<void> {
+  return holds(`${counter}{outcome="${outcome}"} == ${count}`);
+}
+
+async function holds(promql: string): Promise<void> {
+  const deadline = AbortSignal.timeout(10_000);
+  const url = `${prometheus.url}/api/v1/query?query=${encodeURIComponent(promql)}`;
+  for (;;) {
+    const answer = (await (await fetch(url, { signal: deadline })).json()) as { data: { result: unknown[] } };
+    if (answer.data.result.length > 0) return;
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,184 @@
+import { loadPolicy, type Policy } from '@relaycore/rules';
+import { describe, expect, test } from 'vitest';
+import type { Increment } from './increments.ts';
+import { modelIds, readingsOf } from './readings.ts';
+
+const policy = policyOf('models: { spam-v1: {}, spam-v2: {} }');
+const absentReason = (signal: string, model: string) => `no ${signal} of ${model}`;
+
+describe('success', () => {
+  test('replicas are added up; error and timeout are bad', () => {
+    expect(
+      read([
+        outcome('ok', 90, { instance: 'a:1' }),
+        outcome('ok', 70, { instance: 'b:1' }),
+        outcome('error', 4, { instance: 'a:1' }),
+        outcome('timeout', 6, { instance: 'b:1' }),
+      ]).success,
+    ).toEqual(bothLevels('server', [good(160), bad(10)]));
+  });
+
+  test.each([
+    ['a caller who left', { outcome: 'cancelled' }],
+    ['a caller who sent nonsense', { outcome: 'error', error_type: 'invalid_request' }],
+  ])('%s says nothing about the model', (_what, labels) => {
+    const ignored = grown('ml_server_requests_total', { ...named, ...labels }, 50);
+    expect(read([outcome('ok', 10), ignored]).success).toEqual(bothLevels('server', [good(10)]));
+  });
+
+  test('what the gateway saw is believed rather than what the server says', () => {
+    expect(read([outcome('ok', 100), attempts('ok', 60), attempts('refused', 40)]).success).toEqual(
+      bothLevels('gateway', [good(60), bad(40)]),
+    );
+  });
+
+  test('a gateway that reports no requests is believed too: the model is drained', () => {
+    expect(read([outcome('ok', 100), attempts('ok', 0)]).success).toEqual(bothLevels('gateway', []));
+  });
+
+  test('the gateway of one model does not silence the server of another', () => {
+    const readings = readingsOf(
+      policy,
+      [attempts('ok', 5), outcome('ok', 7, { gen_ai_request_model: 'spam-v2' })],
+      absentReason,
+    );
+    expect(readings.get('spam-v2')?.success).toEqual(bothLevels('server', [good(7)]));
+  });
+
+  test('no series at all is absent, not zero', () => {
+    expect(read([]).success).toEqual({ kind: 'absent', reason: 'no success of spam-v1' });
+  });
+});
+
+describe('latency', () => {
+  test('each level counts beyond its own edge', () => {
+    expect(read([upTo('2', 80), upTo('5.0', 95), upTo('+Inf', 100)]).latency).toEqual({
+      kind: 'counts',
+      vantage: 'server',
+      levels: { warning: [good(80), bad(20)], critical: [good(95), bad(5)] },
+    });
+  });
+
+  test('a missing edge makes it absent and says which, and what to do', () => {
+    expect(read([upTo('2', 80), upTo('10', 99), upTo('+Inf', 100)]).latency).toEqual({
+      kind: 'absent',
+      reason: 'not every server instance has a histogram edge at 5 s: start them with that latency threshold',
+    });
+  });
+
+  test('one replica without the edge makes it absent: its requests would all be taken for slow', () => {
+    const [a, b] = [{ instance: 'a:1' }, { instance: 'b:1' }];
+    const complete = [upTo('2', 100, a), upTo('5', 100, a), upTo('+Inf', 100, a)];
+    expect(read([...complete, upTo('2', 100, b), upTo('+Inf', 100, b)]).latency.kind).toBe('absent');
+    expect(read([...complete, upTo('2', 100, b), upTo('5', 100, b), upTo('+Inf', 100, b)]).latency).toEqual(
+      bothLevels('server', [good(200)]),
+    );
+  });
+
+  test('with and without the unit suffix it is the same histogram', () => {
+    const suffixed = (le: string, delta: number) =>
+      grown('gen_ai_server_request_duration_seconds_bucket', { ...named, le }, delta);
+    expect(read([suffixed('2', 8), suffixed('5', 9), suffixed('+Inf', 10)]).latency).toMatchObject({
+      levels: { warning: [good(8), bad(2)], critical: [good(9), bad(1)] },
+    });
+  });
+});
+
+describe('accuracy', () => {
+  const score = (le: string, delta: number) =>
+    grown(
+      'ml_evaluation_score_bucket',
+      { ...named, le, evaluation_name: 'accuracy', source: 'label' },
+      delta,
+    );
+
+  test('each bucket holds the scores that equal its edge; badness is what is missing to one', () => {
+    const reading = read([score('0.0', 3), score('0.5', 5), score('1.0', 15), score('+Inf', 15)]).accuracy;
+    expect(reading).toEqual(
+      bothLevels('server', [
+        { badness: 1, count: 3 },
+        { badness: 0.5, count: 2 },
+        { badness: 0, count: 10 },
+      ]),
+    );
+  });
+
+  test('buckets in any order', () => {
+    const inOrder = [score('0', 3), score('0.5', 5), score('1', 15), score('+Inf', 15)];
+    expect(read(inOrder.toReversed())).toEqual(read(inOrder));
+  });
+});
+
+describe('whose series it is', () => {
+  const versions = policyOf(`
+models:
+  old: { name: spam, version: '1' }
+  new: { name: spam, version: '2' }
+  chat: { name: chat-large }`);
+  const idOf = modelIds(versions);
+
+  test.each([
+    ['by name and version', { modelName: 'spam', version: '2' }, 'new'],
+    ['a version that the policy does not know', { modelName: 'spam', version: '3' }, undefined],
+    ['no version where the policy tells versions apart', { modelName: 'spam' }, undefined],
+    ['by name alone where the policy names no version', { modelName: 'chat-large', version: '5' }, 'chat'],
+    ['a name that the policy does not know stands for itself', { modelName: 'found', version: '1' }, 'found'],
+    ['a name that objects have by birth too', { modelName: 'constructor' }, 'constructor'],
+  ])('%s', (_what, series, id) => {
+    expect(idOf(series)).toBe(id);
+  });
+
+  test('series of an unknown version are nobody’s', () => {
+    const stray = outcome('error', 9, { gen_ai_request_model: 'spam', ml_model_version: '3' });
+    const readings = readingsOf(versions, [stray], absentReason);
+    expect([...readings.keys()].toSorted()).toEqual(['chat', 'new', 'old']);
+    expect(readings.get('new')?.success.kind).toBe('absent');
+  });
+
+  test('a model that only the metrics know is found and read by the defaults', () => {
+    const found = outcome('ok', 9, { gen_ai_request_model: 'found' });
+    expect(readingsOf(policy, [found], absentReason).get('found')?.success).toEqual(
+      bothLevels('server', [good(9)]),
+    );
+  });
+
+  test('a series that says nothing about a model is left out', () => {
+    const strays = [
+      grown('up', { instance: 'a:1' }, 1),
+      grown('ml_server_requests_total', { outcome: 'ok' }, 1),
+      grown('gen_ai_server_request_duration_bucket', named, 1),
+    ];
+    expect(readingsOf(policy, strays, absentReason)).toEqual(readingsOf(policy, [], absentReason));
+  });
+});
+
+const named = { gen_ai_request_model: 'spam-v1', ml_model_version: '1' };
+const read = (increments: readonly Increment[]) =>
+  readingsOf(policy, increments, absentReason).get('spam-v1')!;
+
+function grown(name: string, labels: Record<string, string>, delta: number): Increment {
+  return { labels: { __name__: name, job: 'models', instance: 'a:1', ...labels }, delta };
+}
+function outcome(kind: string, delta: number, more: Record<string, string> = {}): Increment {
+  return grown('ml_server_requests_total', { ...named, outcome: kind, ...more }, delta);
+}
+function attempts(kind: string, delta: number): Increment {
+  return grown('relaycore_gateway_attempts_total', { ...named, route: 'mail', outcome: kind }, delta);
+}
+function upTo(le: string, delta: number, more: Record<string, string> = {}): Increment {
+  return grown('gen_ai_server_request_duration_bucket', { ...named, le, ...more }, delta);
+}
+
+const good = (count: number) => ({ badness: 0, count });
+const bad = (count: number) => ({ badness: 1, count });
+const bothLevels = (vantage: string, observations: readonly { badness: number; count: number }[]) => ({
+  kind: 'counts',
+  vantage,
+  levels: { warning: observations, critical: observations },
+});
+
+function policyOf(text: string): Policy {
+  const loaded = loadPolicy(text);
+  if (loaded.kind === 'refused') throw new Error(JSON.stringify(loaded.problems));
+  return loaded.policy;
+}

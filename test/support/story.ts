@@ -1,0 +1,240 @@
+import { loadPolicy, type Policy, type Signal } from '@relaycore/rules';
+import { assess, type ModelState } from '../../controller/src/assess/assess.ts';
+import { decide } from '../../controller/src/decide/decide.ts';
+import { allTo } from '../../controller/src/decide/weights.ts';
+import {
+  type Assessment,
+  type Change,
+  type Decision,
+  isChange,
+  type Observation,
+  type ProbeResult,
+  type Reading,
+  type RouteState,
+  type SignalReadings,
+} from '../../controller/src/types.ts';
+
+export const seconds = (count: number) => count * 1000;
+export const minutes = (count: number) => count * 60_000;
+export const hours = (count: number) => count * 3_600_000;
+
+/** How a model behaves; what is not said stays as it was. */
+export interface Behaviour {
+  /** Share of requests that succeed. */
+  readonly success: number;
+  /** Share of requests that are slower than every threshold. */
+  readonly slow: number;
+  /** Mean score of the answers, of which one in ten is scored. */
+  readonly accuracy: number;
+  /** Why nothing can be read about it, when nothing can. */
+  readonly unseen: string | undefined;
+}
+
+export interface StoryOptions {
+  /** In order of priority; the first is the primary. */
+  readonly targets: readonly [string, ...string[]];
+  /** YAML of the policy's `detection`, `alert_settings` and so on; the shipped values otherwise. */
+  readonly policy?: string;
+  /** YAML of the route's failback, in braces. */
+  readonly failback?: string;
+  readonly requestsPerSecond?: number;
+}
+
+/** One route and its models, tick by tick on simulated time: assess and decide for real, traffic by arithmetic. */
+export interface Story {
+  readonly policy: Policy;
+  now(): number;
+  state(): RouteState;
+  /** The last decision. */
+  decision(): Decision;
+  assessment(model: string): Assessment;
+  /** Every change so far, with the time at which it was decided. */
+  changes(): readonly (Change & { readonly at: number })[];
+  behaves(model: string, behaviour: Partial<Behaviour>): void;
+  /** What the probes of a target say from now on; `undefined`: it has none. */
+  probe(model: string, result: 'passes' | 'fails' | undefined): void;
+  traffic(requestsPerSecond: number): void;
+  /** Lets time pass; every decision is checked for what holds of all decisions. */
+  passes(ms: number): void;
+  /** Lets time pass until a decision of this kind or for this reason. Throws when there is none within `ms`. */
+  until(what: Decision['kind'] | Decision['reason'], ms: number): Decision;
+  /** A person commits another state, as the API does. */
+  person(change: Partial<RouteState>): void;
+}
+
+const healthy: Behaviour = { success: 0.99, slow: 0.005, accuracy: 0.95, unseen: undefined };
+
+export function tell({
+  targets,
+  policy: extra = '',
+  failback = '{}',
+  requestsPerSecond = 10,
+}: StoryOptions): Story {
+  const policy = policyOf(targets, extra, failback);
+  const route = policy.routes.mail!;
+  const { tickMs } = policy.detection;
+  const behaviours = new Map(targets.map(model => [model, healthy]));
+  const probes = new Map<string, 'passes' | 'fails'>(targets.map(model => [model, 'passes']));
+  const failedSince = new Map<string, number>();
+  const models = new Map<string, ModelState>();
+  const assessments = new Map<string, Assessment>();
+  const changes: (Change & { at: number })[] = [];
+  const carried = new Map<string, number>();
+  let rate = requestsPerSecond;
+  let now = Date.parse('2026-11-02T08:00:00Z');
+  let decision: Decision | undefined;
+  let state: RouteState = {
+    route: route.name,
+    generation: 0,
+    weights: allTo(targets[0], targets),
+    phase: { kind: 'primary', since: now },
+    backoff: { level: 0 },
+    updatedAt: now,
+  };
+
+  /** Whole events out of a rate; the fraction waits for the next tick. */
+  function whole(what: string, amount: number): number {
+    const sum = amount + (carried.get(what) ?? 0);
+    const count = Math.floor(sum + 1e-9);
+    carried.set(what, sum - count);
+    return count;
+  }
+
+  function readings(model: string): SignalReadings {
+    const { success, slow, accuracy, unseen } = behaviours.get(model)!;
+    if (unseen !== undefined)
+      return { success: absent(unseen), latency: absent(unseen), accuracy: absent(unseen) };
+    const share = (state.weights[model] ?? 0) / 10_000;
+    const requests = whole(`${model} requests`, (rate * share * tickMs) / 1000);
+    const scores = whole(`${model} scores`, requests / 10);
+    return {
+      success: counts(requests, whole(`${model} failed`, requests * (1 - success))),
+      latency: counts(requests, whole(`${model} slow`, requests * slow)),
+      accuracy: counts(scores, whole(`${model} wrong`, scores * (1 - accuracy))),
+    };
+  }
+
+  function tick(): void {
+    now += tickMs;
+    for (const model of targets) {
+      const { phase } = state;
+      const proving = model === targets[0] && (phase.kind === 'probing' || phase.kind === 'ramping');
+      const next = assess(models.get(model), {
+        model,
+        signals: policy.models[model]!.signals,
+        policy,
+        readings: readings(model),
+        at: now,
+        ...(proving && { provingSince: phase.since }),
+      });
+      models.set(model, next.state);
+      assessments.set(model, next.assessment);
+    }
+    const { intervalMs, timeoutMs } = policy.probes;
+    decision = decide({
+      route,
+      state,
+      assessments,
+      probes: probeResults(),
+      now,
+      freshMs: intervalMs * 3 + timeoutMs,
+    });
+    mustHold(decision, targets);
+    if (!isChange(decision)) return;
+    changes.push({ ...decision, at: now });
+    state = { route: route.name, generation: state.generation + 1, ...decision.next, updatedAt: now };
+  }
+
+  function probeResults(): ReadonlyMap<string, ProbeResult> {
+    return new Map(
+      [...probes].map(([model, result]) => [
+        model,
+        result === 'passes'
+          ? { kind: 'passed', at: now, durationMs: 12 }
+          : {
+              kind: 'failed',
+              at: now,
+              reason: 'answered 503',
+              failures: 3,
+              since: failedSince.get(model) ?? now,
+            },
+      ]),
+    );
+  }
+
+  return {
+    policy,
+    now: () => now,
+    state: () => state,
+    decision: () => decision!,
+    assessment: model => assessments.get(model)!,
+    changes: () => changes,
+    behaves(model, behaviour) {
+      behaviours.set(model, { ...behaviours.get(model)!, ...behaviour });
+    },
+    probe(model, result) {
+      if (result === undefined) probes.delete(model);
+      else probes.set(model, result);
+      if (result === 'fails') failedSince.set(model, now);
+    },
+    traffic(requestsPerSecond) {
+      rate = requestsPerSecond;
+    },
+    passes(ms) {
+      for (const end = now + ms; now < end; ) tick();
+    },
+    until(what, ms) {
+      for (const end = now + ms; now < end; ) {
+        tick();
+        if (decision!.kind === what || decision!.reason === what) return decision!;
+      }
+      throw new Error(
+        `no ${what} within ${ms / 1000} s; the last decision: ${decision?.reason}: ${decision?.words}`,
+      );
+    },
+    person(change) {
+      const { override: _ended, ...standing } = state;
+      state = { ...standing, ...change, generation: state.generation + 1, updatedAt: now };
+    },
+  };
+}
+
+function policyOf(targets: readonly string[], extra: string, failback: string): Policy {
+  const loaded = loadPolicy(`
+models: {${targets.map(model => `${model}: {}`).join(', ')}}
+routes:
+  mail: { targets: [${targets.join(', ')}], driver: { kind: dry-run }, failback: ${failback} }
+${extra}`);
+  if (loaded.kind === 'refused') throw new Error(JSON.stringify(loaded.problems));
+  return loaded.policy;
+}
+
+const absent = (reason: string): Reading => ({ kind: 'absent', reason });
+
+function counts(requests: number, bad: number): Reading {
+  const observations: Observation[] = [
+    { badness: 0, count: requests - bad },
+    { badness: 1, count: bad },
+  ].filter(({ count }) => count > 0);
+  return { kind: 'counts', vantage: 'gateway', levels: { warning: observations, critical: observations } };
+}
+
+/** What is true of every decision, whatever the story. */
+function mustHold(decision: Decision, targets: readonly string[]): void {
+  const complain = (problem: string) => {
+    throw new Error(`${problem}: ${JSON.stringify(decision)}`);
+  };
+  const withoutNames = targets.reduce((words, target) => words.replaceAll(target, ''), decision.words);
+  if (!/\d/.test(withoutNames) && !/ unknown: /.test(withoutNames)) complain('words without a number');
+  if (/NaN|undefined|Infinity|null/.test(decision.words)) complain('words with a hole');
+  if (!isChange(decision)) return;
+  const weights = Object.values(decision.next.weights);
+  if (weights.reduce((sum, weight) => sum + weight) !== 10_000) complain('weights that do not sum to 10000');
+  if (weights.some(weight => weight < 0 || !Number.isInteger(weight))) complain('a weight that is none');
+  if (Object.keys(decision.next.weights).length !== targets.length) complain('a target without a weight');
+}
+
+/** The named signal of an assessment. */
+export function signalOf(assessment: Assessment, name: Signal['name']) {
+  return assessment.signals.find(({ signal }) => signal === name)!;
+}
