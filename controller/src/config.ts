@@ -28,9 +28,10 @@ export function configOf(options: ServeOptions, environment: Environment): Confi
     problems.push(
       `--prometheus ${prometheusUrl} is not an http address; give one such as http://127.0.0.1:9090`,
     );
-  const port = Number(options.port ?? environment.PORT ?? 8080);
-  if (!Number.isInteger(port) || port < 0 || port > 65535)
-    problems.push(`--port ${options.port} is not a port; give a number from 0 to 65535`);
+  const writtenPort = options.port ?? environment.PORT ?? '8080';
+  const port = Number(writtenPort);
+  if (!/^\d+$/.test(writtenPort) || port > 65535)
+    problems.push(`--port ${writtenPort} is not a port; give a number from 0 to 65535`);
   const token = environment.RELAYCORE_TOKEN;
   if (token !== undefined && token.length < 16)
     problems.push('RELAYCORE_TOKEN is too short to be a secret; give at least 16 characters');
@@ -41,7 +42,9 @@ export function configOf(options: ServeOptions, environment: Environment): Confi
     );
   const url = environment.DATABASE_URL;
   if (url !== undefined && !/^postgres(ql)?:\/\//.test(url))
-    problems.push('DATABASE_URL does not begin with postgresql://');
+    problems.push(
+      'DATABASE_URL does not begin with postgresql://; correct it, or leave it out to use the embedded database',
+    );
   if (problems.length > 0) throw new Error(problems.join('\n'));
   return {
     policyFile: options.policy,
@@ -57,4 +60,5 @@ export function configOf(options: ServeOptions, environment: Environment): Confi
 }
 
 const isHttp = (text: string) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
-const isLoopback = (host: string) => host === 'localhost' || host === '::1' || /^127\./.test(host);
+const isLoopback = (host: string) =>
+  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);

@@ -2,7 +2,8 @@ import type { Policy, Route } from '@relaycore/rules';
 import type { Logger } from 'pino';
 import type { GatewayDriver, GatewayState } from './apply/driver.ts';
 import { type Reconciled, reconcile } from './apply/reconcile.ts';
-import { assess, type ModelState } from './assess/assess.ts';
+import type { ModelState } from './assess/assess.ts';
+import { assessModels } from './assess/models.ts';
 import type { Clock } from './clock.ts';
 import { decide } from './decide/decide.ts';
 import { allTo } from './decide/weights.ts';
@@ -12,6 +13,7 @@ import type { Reader } from './read/prometheus.ts';
 import type { Database } from './record/database.ts';
 import { switchEvent } from './record/decision-record.ts';
 import { insertMetricSnapshots } from './record/metric-snapshots.ts';
+import { loadModelStates, saveModelStates } from './record/model-states.ts';
 import { commitChange, insertRouteState, loadRouteStates } from './record/route-states.ts';
 import { markApplied } from './record/switch-events.ts';
 import type { Telemetry } from './telemetry.ts';
@@ -67,10 +69,13 @@ export interface Loop {
 const gatewayTimeoutMs = 3000;
 const lookEveryMs = 10_000;
 const snapshotEveryMs = 60_000;
+const saveEveryMs = 30_000;
+const overtaken: Reconciled = { kind: 'open', detail: 'another controller decided first' };
 
 export function createLoop(parts: LoopParts): Loop {
   const { policy, reader, prober, drivers, database, clock, telemetry, log } = parts;
-  const models = new Map<string, ModelState>();
+  let models: Map<string, ModelState> | undefined;
+  let savedAt = 0;
   const looked = new Map<string, number>();
   const gateways = new Map<string, Reconciled>();
   const marked = new Map<string, number>();
@@ -104,6 +109,13 @@ export function createLoop(parts: LoopParts): Loop {
       await clock.sleep(untilNext, signal).catch(() => undefined);
     }
     await tail;
+    await saveEvidence().catch(error => log.warn({ error: messageOf(error) }, 'the evidence was not kept'));
+  }
+
+  /** Between restarts evidence is kept now and then, never on every tick; what is lost makes a verdict later, not wrong. */
+  async function saveEvidence(): Promise<void> {
+    savedAt = clock.now();
+    if (models && status.at > 0) await saveModelStates(database, models, status.at);
   }
 
   /** What was known stays visible, beside the reason why nothing newer is. */
@@ -115,11 +127,11 @@ export function createLoop(parts: LoopParts): Loop {
 
   async function round(): Promise<void> {
     const begun = performance.now();
-    const [readings, states] = await Promise.all([
-      reader.read(policy, clock.now() - policy.detection.ingestionLagMs),
-      routeStates(),
-    ]);
-    const assessments = assessAll(readings, states);
+    // In this order: what was read but then not assessed, because the database did not answer, would be lost.
+    const states = await routeStates();
+    models ??= await loadModelStates<ModelState>(database, clock.now());
+    const readings = await reader.read(policy, clock.now() - policy.detection.ingestionLagMs);
+    const assessments = assessModels(policy, models, readings, states);
     const routes = new Map<string, RouteStatus>();
     for (const route of Object.values(policy.routes)) {
       const state = states.get(route.name);
@@ -132,6 +144,7 @@ export function createLoop(parts: LoopParts): Loop {
       ...(readings.problem !== undefined && { problem: readings.problem }),
     };
     await snapshot(readings);
+    if (clock.now() - savedAt >= saveEveryMs) await saveEvidence();
     telemetry.ticked((performance.now() - begun) / 1000);
   }
 
@@ -158,30 +171,6 @@ export function createLoop(parts: LoopParts): Loop {
     }
   }
 
-  function assessAll(
-    readings: Readings,
-    states: ReadonlyMap<string, RouteState>,
-  ): ReadonlyMap<string, Assessment> {
-    const assessments = new Map<string, Assessment>();
-    const proving = provingSince(policy, states);
-    for (const [model, signals] of readings.models) {
-      const known = policy.models[model];
-      const since = proving.get(model);
-      const { state, assessment } = assess(models.get(model), {
-        model,
-        ...(known?.version !== undefined && { version: known.version }),
-        signals: known?.signals ?? policy.defaults,
-        policy,
-        readings: signals,
-        at: readings.at,
-        ...(since !== undefined && { provingSince: since }),
-      });
-      models.set(model, state);
-      assessments.set(model, assessment);
-    }
-    return assessments;
-  }
-
   async function decideAndApply(
     route: Route,
     state: RouteState,
@@ -199,7 +188,7 @@ export function createLoop(parts: LoopParts): Loop {
     if (!isChange(decision) || route.mode !== 'auto') return { state, decision, gateway: await look(state) };
     const next = nextState(state, decision, readings.at);
     const gateway = await commit(next, switchEvent(state, decision, readings, clock.now()));
-    if (gateway === 'lost') return { state, decision, gateway: await look(state) };
+    if (gateway === 'lost') return { state, decision, gateway: overtaken };
     return { state: next, decision, gateway };
   }
 
@@ -230,11 +219,17 @@ export function createLoop(parts: LoopParts): Loop {
     return result;
   }
 
-  /** Between changes the gateway is looked at now and then, and told again when it differs or never answered. */
+  /**
+   * Between changes the gateway is looked at now and then, and told again when it differs or never answered; at once
+   * when another controller has committed a generation, which may not have lived to tell it.
+   */
   async function look(state: RouteState): Promise<Reconciled> {
-    const last = gateways.get(state.route);
-    const due = last?.kind !== 'converged' || clock.now() - (looked.get(state.route) ?? 0) >= lookEveryMs;
-    return due ? reconcileRoute(state, 'reconcile', false) : last;
+    const { route, generation } = state;
+    const last = gateways.get(route);
+    const due = clock.now() - (looked.get(route) ?? 0) >= lookEveryMs;
+    if (last?.kind !== 'converged' || marked.get(route) !== generation || due)
+      return reconcileRoute(state, 'reconcile', false);
+    return last;
   }
 
   async function reconcileRoute(state: RouteState, reason: string, tellNow: boolean): Promise<Reconciled> {
@@ -285,15 +280,4 @@ function firstState(route: Route, held: GatewayState, now: number): RouteState {
 
 function nextState(state: RouteState, { next }: Change, at: number): RouteState {
   return { route: state.route, generation: state.generation + 1, ...next, updatedAt: at };
-}
-
-/** Primaries that prove themselves now, and since when their evidence counts. */
-function provingSince(policy: Policy, states: ReadonlyMap<string, RouteState>): ReadonlyMap<string, number> {
-  const since = new Map<string, number>();
-  for (const { route, phase } of states.values()) {
-    const primary = policy.routes[route]?.targets[0];
-    if (primary !== undefined && (phase.kind === 'probing' || phase.kind === 'ramping'))
-      since.set(primary, Math.max(phase.since, since.get(primary) ?? 0));
-  }
-  return since;
 }

@@ -16,6 +16,7 @@ const reachable: Probe = { name: 'answers at all', method: 'GET', path: '/', exp
 export function startProber(policy: () => Policy, now: () => number): Prober {
   const results = new Map<string, ProbeResult>();
   let pending: Promise<unknown> = Promise.resolve();
+  let underWay = false;
 
   async function probe(model: Model): Promise<ProbeResult> {
     const failure = await firstFailure(model, policy().probes.timeoutMs);
@@ -35,8 +36,13 @@ export function startProber(policy: () => Policy, now: () => number): Prober {
     return result;
   }
 
+  // Rounds do not overlap, else an older answer that came late would replace a newer one.
   const round = () => {
-    pending = Promise.all(probedModels(policy()).map(probe));
+    if (underWay) return;
+    underWay = true;
+    pending = Promise.all(probedModels(policy()).map(probe)).finally(() => {
+      underWay = false;
+    });
   };
   round();
   const timer = setInterval(round, policy().probes.intervalMs);

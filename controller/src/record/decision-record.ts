@@ -1,8 +1,6 @@
 import type { Change, Readings, RouteState, SignalAssessment } from '../types.ts';
+import { ruleVersion } from './model-states.ts';
 import type { NewSwitchEvent } from './switch-events.ts';
-
-/** Version of the detector's rules, so that an old decision can be read as it was made. */
-const ruleVersion = 'sr-mixture-1';
 
 /** A change as the history keeps it: with everything that it rests on. */
 export function switchEvent(
