@@ -1,5 +1,6 @@
 import { counterQueries, freshnessQueries, meaningOf, type Policy } from '@relaycore/rules';
 import type { ModelState } from './assess/assess.ts';
+import { incidentOf } from './assess/incident.ts';
 import { assessModels } from './assess/models.ts';
 import { decide } from './decide/decide.ts';
 import { allTo } from './decide/weights.ts';
@@ -81,6 +82,7 @@ function createReplay(policy: Policy, from: number) {
     const read = readTick(policy, memory, 'backtest', raw);
     memory = read.memory;
     const assessments = assessModels(policy, models, { models: read.models, at: raw.at }, routes);
+    const incident = incidentOf(assessments, policy.incidents);
     const probes = servers.probes(raw);
     for (const route of Object.values(policy.routes)) {
       const state = routes.get(route.name)!;
@@ -91,6 +93,7 @@ function createReplay(policy: Policy, from: number) {
         probes,
         now: raw.at,
         freshMs: policy.detection.tickMs,
+        ...(incident && policy.incidents.holdSwitches && { incident }),
       });
       if (!isChange(decision)) continue;
       switches.push({ at: raw.at, route: route.name, change: decision });

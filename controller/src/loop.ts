@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { GatewayDriver, GatewayState } from './apply/driver.ts';
 import { type Reconciled, reconcile } from './apply/reconcile.ts';
 import type { ModelState } from './assess/assess.ts';
+import { type Incident, incidentOf } from './assess/incident.ts';
 import { assessModels } from './assess/models.ts';
 import type { Clock } from './clock.ts';
 import { decide } from './decide/decide.ts';
@@ -46,6 +47,8 @@ export interface Status {
   readonly problem?: string;
   readonly assessments: ReadonlyMap<string, Assessment>;
   readonly routes: ReadonlyMap<string, RouteStatus>;
+  /** Many models that went critical together. */
+  readonly incident?: Incident;
 }
 
 export interface RouteStatus {
@@ -132,15 +135,17 @@ export function createLoop(parts: LoopParts): Loop {
     models ??= await loadModelStates<ModelState>(database, clock.now());
     const readings = await reader.read(policy, clock.now() - policy.detection.ingestionLagMs);
     const assessments = assessModels(policy, models, readings, states);
+    const incident = incidentOf(assessments, policy.incidents);
     const routes = new Map<string, RouteStatus>();
     for (const route of Object.values(policy.routes)) {
       const state = states.get(route.name);
-      if (state) routes.set(route.name, await decideAndApply(route, state, assessments, readings));
+      if (state) routes.set(route.name, await decideAndApply(route, state, assessments, readings, incident));
     }
     status = {
       at: readings.at,
       assessments,
       routes,
+      ...(incident && { incident }),
       ...(readings.problem !== undefined && { problem: readings.problem }),
     };
     await snapshot(readings);
@@ -176,12 +181,14 @@ export function createLoop(parts: LoopParts): Loop {
     state: RouteState,
     assessments: ReadonlyMap<string, Assessment>,
     readings: Readings,
+    incident: Incident | undefined,
   ): Promise<RouteStatus> {
     const decision = decide({
       route,
       state,
       assessments,
       probes: prober.results(),
+      ...(incident && policy.incidents.holdSwitches && { incident }),
       now: readings.at,
       freshMs: policy.probes.intervalMs * 3 + policy.probes.timeoutMs,
     });

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { formatProblems, loadPolicy, type Policy } from '@relaycore/rules';
 import type { Logger } from 'pino';
@@ -47,10 +47,17 @@ export async function serve(config: Config, policy: Policy, log: Logger): Promis
     log,
     ...(config.token !== undefined && { token: config.token }),
   });
+  const closeParts = async () => {
+    await prober.stop();
+    for (const driver of drivers.values()) await driver.close();
+    await telemetry.close();
+    await database.close();
+  };
   const server = createServer(api);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(config.port, config.host, resolve);
+  await listen(server, config).catch(async cause => {
+    await closeParts();
+    const where = `${config.host}:${config.port}`;
+    throw new Error(`the API cannot be served at ${where}; free the port or choose another one`, { cause });
   });
   const stopping = new AbortController();
   const running = loop.run(stopping.signal);
@@ -61,16 +68,20 @@ export async function serve(config: Config, policy: Policy, log: Logger): Promis
     async stop() {
       stopping.abort();
       await running;
-      await prober.stop();
       await new Promise(resolve => {
         server.close(resolve);
         server.closeAllConnections();
       });
-      for (const driver of drivers.values()) await driver.close();
-      await telemetry.close();
-      await database.close();
+      await closeParts();
     },
   };
+}
+
+function listen(server: Server, { host, port }: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
 }
 
 /** Reads and checks the policy file; throws with every problem and its remedy. */

@@ -56,6 +56,7 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
       exported.evidenceThreshold,
       'Evidence at which the verdict fires (ln A), in nats',
     ),
+    incident: gauge(exported.incident, 'Models that went critical together; 0 when there is no incident'),
     weight: gauge(exported.routeWeight, 'Desired share of a target, in basis points'),
     generation: gauge(exported.routeGeneration, 'Generation of the desired state'),
     phase: gauge(exported.routePhase, '1 for the phase that the route is in'),
@@ -73,6 +74,7 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
     if (!now || now.at === 0) return;
     if (now.problem === undefined) lastEvaluation = now.at / 1000;
     if (lastEvaluation !== undefined) observer.observe(gauges.lastEvaluation, lastEvaluation);
+    observer.observe(gauges.incident, now.incident?.models.size ?? 0);
     for (const { model, version, signals } of now.assessments.values())
       for (const assessed of signals) {
         const labels = { model, version: version ?? '', signal: assessed.signal };

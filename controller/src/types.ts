@@ -1,4 +1,5 @@
 import type { Level, SignalName } from '@relaycore/rules';
+import type { Trend } from './assess/trend.ts';
 
 /*
  * The nouns between the verbs. `read` makes readings, `assess` assessments, `decide` decisions; `apply` and `record`
@@ -81,6 +82,7 @@ export interface SignalAssessment {
   readonly levels: Readonly<Record<Level, LevelAssessment>>;
   /** Requests in the evaluation window. */
   readonly requests: number;
+  readonly trend?: Trend;
 }
 
 export interface Assessment {
@@ -160,6 +162,7 @@ export type ReasonCode =
   | 'backup_degraded'
   | 'canary_degraded'
   | 'ramp_degraded'
+  | 'incident'
   | 'no_vetted_backup'
   | 'all_degraded'
   | 'backing_off'

@@ -149,6 +149,23 @@ function monitorAlerts(policy: Policy): AlertingRule[] {
       },
     },
     {
+      alert: 'ModelsDegradedTogether',
+      expr: `max(${exported.incident}) > 0`,
+      ...cooldown(policy),
+      labels: { severity: 'critical', alert_type: 'incident' },
+      annotations: {
+        summary: '{{ $value }} models went critical together',
+        description:
+          `{{ $value }} models went critical within ${policy.incidents.withinMs / 1000} s of each other: look for one cause ` +
+          `(network, gateway, a shared dependency). ` +
+          (policy.incidents.holdSwitches
+            ? 'Their routes stay where they are.'
+            : 'Their routes switch each for itself.'),
+        value: '{{ $value }}',
+        ...links(policy, 'ModelsDegradedTogether'),
+      },
+    },
+    {
       alert: 'RelayCoreAlive',
       expr: 'vector(1)',
       labels: { severity: 'none', alert_type: 'monitoring' },

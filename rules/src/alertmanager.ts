@@ -29,6 +29,11 @@ export function alertmanagerConfig({ alerts }: Policy): unknown {
     },
     inhibit_rules: [
       {
+        // One cause, one alert.
+        source_matchers: ['alertname="ModelsDegradedTogether"'],
+        target_matchers: ['alert_type=~"model_failure|latency|performance_degradation"'],
+      },
+      {
         source_matchers: ['severity="critical"'],
         target_matchers: ['severity="warning"'],
         equal: ['alertname', 'model', 'route', 'signal'],

@@ -27,6 +27,7 @@ export const exported = {
   threshold: 'relaycore_model_threshold',
   evidence: 'relaycore_evidence_log_r',
   evidenceThreshold: 'relaycore_evidence_log_a',
+  incident: 'relaycore_incident_models',
   routeWeight: 'relaycore_route_weight',
   routeGeneration: 'relaycore_route_generation',
   routePhase: 'relaycore_route_phase',

@@ -31,6 +31,13 @@ export interface Policy {
       readonly runbooks?: string;
     };
   };
+  /** When many models go critical together, it is one incident with one cause. */
+  readonly incidents: {
+    readonly modelsPercent: number;
+    readonly minimumModels: number;
+    readonly withinMs: number;
+    readonly holdSwitches: boolean;
+  };
   readonly probes: { readonly intervalMs: number; readonly timeoutMs: number };
 }
 
@@ -226,6 +233,12 @@ function resolve(file: PolicyFile): Policy {
         controllerTokenFile: notifications.controller_token_file,
       }),
       links: definedOnly(notifications.links),
+    },
+    incidents: {
+      modelsPercent: file.incidents.models_percent,
+      minimumModels: file.incidents.minimum_models,
+      withinMs: file.incidents.within_seconds * 1000,
+      holdSwitches: file.incidents.hold_switches,
     },
     probes: {
       intervalMs: file.probes.interval_seconds * 1000,

@@ -197,6 +197,26 @@ export const policySchema = z.strictObject({
         .prefault({}),
     })
     .prefault({}),
+  incidents: z
+    .strictObject({
+      models_percent: z
+        .number()
+        .gt(0)
+        .max(100)
+        .meta({ description: 'share of all models that go critical together', examples: [5] })
+        .default(5),
+      minimum_models: z
+        .int()
+        .min(2)
+        .meta({ description: 'and at least so many', examples: [5] })
+        .default(5),
+      within_seconds: positive('within this long of each other', 60).default(60),
+      hold_switches: z
+        .boolean()
+        .meta({ description: 'whether their routes stay where they are', examples: [true] })
+        .default(true),
+    })
+    .prefault({}),
   latency_edges_ms: z
     .array(z.number().positive())
     .meta({

@@ -32,24 +32,31 @@ function noticeOf({
   const value = numberIn(annotations.value);
   const threshold = numberIn(annotations.threshold);
   return {
-    name: labels.alertname ?? 'unnamed',
-    type: labels.alert_type ?? 'other',
-    severity: labels.severity ?? 'unknown',
+    name: (labels.alertname ?? 'unnamed').slice(0, columns.name),
+    type: (labels.alert_type ?? 'other').slice(0, columns.type),
+    severity: (labels.severity ?? 'unknown').slice(0, columns.severity),
     message: annotations.description ?? annotations.summary ?? labels.alertname ?? '',
     fingerprint,
     startsAt: Date.parse(startsAt),
     labels,
     annotations,
     ...(status === 'resolved' && { endsAt: Date.parse(endsAt) }),
-    ...(labels.model && { model: labels.model }),
-    ...(labels.route && { route: labels.route }),
-    ...(labels.signal && { signal: labels.signal }),
+    ...(labels.model && { model: labels.model.slice(0, columns.model) }),
+    ...(labels.route && { route: labels.route.slice(0, columns.route) }),
+    ...(labels.signal && { signal: labels.signal.slice(0, columns.signal) }),
     ...(value !== undefined && { value }),
     ...(threshold !== undefined && { threshold }),
   };
 }
 
+/**
+ * What the columns hold, in characters. Anybody's alert may come here, and one that does not fit would keep out the
+ * others of its delivery; its labels are kept whole.
+ */
+const columns = { name: 255, type: 50, severity: 20, model: 255, route: 255, signal: 50 } as const;
+const largestValue = 999_999;
+
 function numberIn(text: string | undefined): number | undefined {
   const value = text === undefined || text === '' ? Number.NaN : Number(text);
-  return Number.isFinite(value) && Math.abs(value) < 1e6 ? value : undefined;
+  return Number.isFinite(value) && Math.abs(value) <= largestValue ? value : undefined;
 }

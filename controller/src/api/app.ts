@@ -7,7 +7,7 @@ import type { Prober } from '../read/probes.ts';
 import { keepAlerts, listAlerts } from '../record/alerts.ts';
 import { listSwitchEvents } from '../record/switch-events.ts';
 import type { Telemetry } from '../telemetry.ts';
-import { alertsRequest, historyRequest, parseRequest, switchRequest } from './requests.ts';
+import { alertsRequest, historyRequest, idempotencyKeyOf, parseRequest, switchRequest } from './requests.ts';
 import { type SwitchParts, switchModel } from './switch-model.ts';
 import { alertView, modelView, routeView, switchEventView } from './views.ts';
 
@@ -45,10 +45,13 @@ export function createApi(parts: ApiParts): Express {
 function performance({ policy, loop, database, prober, clock }: ApiParts): express.Router {
   const router = express.Router();
   router.get('/model-status', (_request, response) => {
-    const { at, problem, assessments, routes } = loop.status();
+    const { at, problem, assessments, routes, incident } = loop.status();
     response.json({
       evaluated_at: at === 0 ? null : new Date(at).toISOString(),
       problem: problem ?? null,
+      incident: incident
+        ? { since: new Date(incident.since).toISOString(), models: [...incident.models] }
+        : null,
       routes: Object.keys(policy.routes).map(name => routeView(policy, name, routes.get(name))),
       models: [...assessments.values()].map(assessment =>
         modelView(assessment, prober.results().get(assessment.model)),
@@ -66,8 +69,9 @@ function performance({ policy, loop, database, prober, clock }: ApiParts): expre
     response.json({ alerts: alerts.map(alertView), next_before: nextPage(alerts, filter.limit) });
   });
   router.post('/switch-model', async (request, response) => {
+    const key = idempotencyKeyOf(request.get('idempotency-key'));
     const body = parseRequest(switchRequest, request.body);
-    response.json(await switchModel({ policy, loop, database, clock }, body, request.get('idempotency-key')));
+    response.json(await switchModel({ policy, loop, database, clock }, body, key));
   });
   return router;
 }
@@ -144,6 +148,13 @@ function problemDetails(log: Logger): ErrorRequestHandler {
 /** Errors that Express and its parsers throw carry a status; anything else is a fault of ours. */
 function refusalOf(error: unknown): Refusal {
   const status = (error as { status?: unknown })?.status;
+  if (status === 413)
+    return new Refusal(
+      413,
+      'too_large',
+      'the body is too large',
+      'send at most 1 MB; split it if it is a list',
+    );
   if (typeof status === 'number' && status >= 400 && status < 500)
     return new Refusal(
       status,

@@ -1,4 +1,5 @@
 import type { Policy } from '@relaycore/rules';
+import { healthOf } from '../assess/health.ts';
 import type { RouteStatus } from '../loop.ts';
 import type { Alert } from '../record/alerts.ts';
 import type { SwitchEvent } from '../record/switch-events.ts';
@@ -63,6 +64,7 @@ export function modelView(
   { model, version, at, verdict, signals }: Assessment,
   probe: ProbeResult | undefined,
 ) {
+  const health = healthOf(signals);
   return {
     model_id: model,
     model_version: version ?? null,
@@ -76,17 +78,20 @@ export function modelView(
           ...(probe.kind === 'failed' && { reason: probe.reason, failures: probe.failures }),
         }
       : null,
+    health_score: health.score ?? null,
+    health_parts: health.parts,
     signals: signals.map(signalView),
   };
 }
 
-function signalView({ signal, verdict, vantage, levels, requests }: SignalAssessment) {
+function signalView({ signal, verdict, vantage, levels, requests, trend }: SignalAssessment) {
   return {
     signal,
     verdict: verdict.kind === 'degraded' ? verdict.level : verdict.kind,
     reason: verdict.kind === 'unknown' ? verdict.reason : null,
     vantage: vantage ?? null,
     requests,
+    trend: trend ?? null,
     warning: levelView(levels.warning),
     critical: levelView(levels.critical),
   };

@@ -17,19 +17,24 @@ export function dryRunDriver(): GatewayDriver {
     },
     async apply(route, desired) {
       const held = routes.get(route);
-      if (held && held.generation > desired.generation)
+      if (held && same(held, desired)) return { kind: 'unchanged' };
+      if (held && held.generation >= desired.generation)
         return { kind: 'conflict', detail: `generation ${held.generation} is already held` };
-      if (held && held.generation === desired.generation && sameWeights(held.weights, desired.weights))
-        return { kind: 'unchanged' };
       routes.set(route, desired);
       return { kind: 'applied' };
     },
     async verify(route, desired) {
       const held = routes.get(route);
-      return held && sameWeights(held.weights, desired.weights)
-        ? { kind: 'converged' }
-        : { kind: 'diverged', detail: 'it was never told' };
+      if (!held) return { kind: 'diverged', detail: 'it was never told' };
+      if (same(held, desired)) return { kind: 'converged' };
+      return {
+        kind: 'diverged',
+        detail: `it holds generation ${held.generation} with ${JSON.stringify(held.weights)}`,
+      };
     },
     async close() {},
   };
 }
+
+const same = (held: Desired, desired: Desired) =>
+  held.generation === desired.generation && sameWeights(held.weights, desired.weights);

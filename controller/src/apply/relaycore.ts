@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { messageOf } from '../errors.ts';
 import {
@@ -30,7 +31,9 @@ export function relaycoreDriver({ urls, token }: RelaycoreOptions): GatewayDrive
   async function readOne(url: string, route: string, signal: AbortSignal): Promise<GatewayState> {
     const response = await fetch(routeUrl(url, route), { headers, signal });
     if (!response.ok)
-      throw new Error(`${url} answered ${response.status} to GET ${route}: ${await excerpt(response)}`);
+      throw new Error(
+        `${url} answered ${response.status} to GET ${route}: ${excerpt(await response.text())}`,
+      );
     const { data } = answer.parse(await response.json());
     return { weights: data.weights, generation: data.generation, revision: String(data.generation) };
   }
@@ -47,11 +50,11 @@ export function relaycoreDriver({ urls, token }: RelaycoreOptions): GatewayDrive
         method: 'PUT',
         body,
         signal,
-        headers: { ...headers, 'idempotency-key': `${route}/${desired.generation}` },
+        headers: { ...headers, 'idempotency-key': `${route}/${digestOf(body)}` },
       });
-      const text = await excerpt(response);
+      const text = await response.text();
       if (response.ok) return { kind: JSON.parse(text).data?.changed === false ? 'unchanged' : 'applied' };
-      const detail = `${url} answered ${response.status}: ${text}`;
+      const detail = `${url} answered ${response.status}: ${excerpt(text)}`;
       if (response.status === 412) return { kind: 'conflict', detail };
       return { kind: response.status >= 500 || response.status === 408 ? 'unknown' : 'rejected', detail };
     } catch (error) {
@@ -86,7 +89,8 @@ export function relaycoreDriver({ urls, token }: RelaycoreOptions): GatewayDrive
       durableAcrossRestarts: true,
       expectedEffectMs: 50,
     }),
-    read: (route, signal) => readOne(urls[0]!, route, signal),
+    // Every one has to answer: one that does not might know a later generation, and refuse all that come before it.
+    read: async (route, signal) => latest(await Promise.all(urls.map(url => readOne(url, route, signal)))),
     apply: async (route, desired, signal) =>
       worstApplied(await Promise.all(urls.map(url => applyOne(url, route, desired, signal)))),
     verify: async (route, desired, signal) =>
@@ -98,7 +102,14 @@ export function relaycoreDriver({ urls, token }: RelaycoreOptions): GatewayDrive
 const routeUrl = (url: string, route: string) =>
   `${url.replace(/\/$/, '')}/api/v1/routes/${encodeURIComponent(route)}`;
 
-const excerpt = async (response: Response) => (await response.text()).slice(0, 2000);
+const excerpt = (text: string) => text.slice(0, 2000);
+
+/** The same change of a route has the same key; the same generation with other words or weights has another one. */
+const digestOf = (body: string) => createHash('sha256').update(body).digest('hex');
+
+/** Gateways that disagree are on the way from an earlier generation to the latest. */
+const latest = (states: readonly GatewayState[]) =>
+  states.reduce((best, state) => ((state.generation ?? 0) > (best.generation ?? 0) ? state : best));
 
 /** One gateway that did not follow outweighs all that did. */
 function worstApplied(results: readonly ApplyResult[]): ApplyResult {

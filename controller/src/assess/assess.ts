@@ -12,6 +12,7 @@ import type {
 import { type DetectorParameters, detectorParameters } from './detector.ts';
 import { addToRun, type FailureRun, isHardDown, noFailures } from './hard-down.ts';
 import { newStream, restart, type Stream, step, streamView } from './stream.ts';
+import { trendOf } from './trend.ts';
 import { addToWindow, countsWithin, emptyWindow, hasEnough, type Window } from './window.ts';
 
 /** Everything remembered about one model between ticks. */
@@ -179,12 +180,14 @@ function signalAssessment(
     const { threshold, unit } = signal.levels[level];
     return { level, threshold, unit, ...streamView(state.streams[level], parameters[level], windowCounts) };
   });
+  const trend = trendOf(state.windows.critical, at, policy.alerts.minRequests);
   return {
     signal: signal.name,
     verdict: verdictOf(signal.name, reading, assessed, state, at, policy),
     ...(reading.kind === 'counts' && { vantage: reading.vantage }),
     levels: assessed,
     requests: countsWithin(state.windows.critical, at, windowMs).requests,
+    ...(trend && { trend }),
   };
 }
 

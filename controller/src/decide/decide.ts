@@ -1,4 +1,5 @@
 import type { Route } from '@relaycore/rules';
+import type { Incident } from '../assess/incident.ts';
 import type { Assessment, Decision, ProbeResult, RouteState } from '../types.ts';
 import { decideFailedOver, decideProving } from './failback.ts';
 import { decidePrimary } from './failover.ts';
@@ -10,6 +11,8 @@ export interface Situation {
   readonly state: RouteState;
   readonly assessments: ReadonlyMap<string, Assessment>;
   readonly probes: ReadonlyMap<string, ProbeResult>;
+  /** Models that went critical together; their routes stay where they are. */
+  readonly incident?: Incident;
   readonly now: number;
   /** A probe or an assessment older than this vouches for nobody. */
   readonly freshMs: number;

@@ -59,6 +59,13 @@ export function failover(
   situation: Situation,
   { leaving, reason, evidence, backoff, serving }: Leaving,
 ): Decision {
+  const { incident } = situation;
+  if (incident?.models.has(leaving))
+    return hold(
+      'incident',
+      `${leaving} stays, as one of ${incident.models.size} models that went critical together since ${new Date(incident.since).toISOString()}: one cause, which a switch would not mend (${measured(evidence, 'critical')})`,
+      { evidence },
+    );
   const alternatives = weigh(situation, leaving, serving);
   const chosen = alternatives.find(alternative => alternative.chosen);
   const why = `${leaving}: ${measured(evidence, 'critical')}`;

@@ -47,8 +47,10 @@ function openServer({ url, timeoutMs }: Extract<DatabaseLocation, { kind: 'postg
     query_timeout: timeoutMs,
     application_name: 'relaycore-controller',
   });
-  // An idle connection that breaks is replaced on next use; without a listener it would end the process.
+  // A connection that breaks is replaced on next use; without listeners it would end the process. The pool listens to
+  // the idle ones only, the other listener is for those in a transaction.
   pool.on('error', () => undefined);
+  pool.on('connect', client => client.on('error', () => undefined));
   return {
     kind: 'postgresql',
     async query<Row>(sql: string, values: readonly unknown[] = []) {

@@ -1,0 +1,70 @@
+import { loadPolicy, type Policy, type SignalName } from '@relaycore/rules';
+import type { Prober } from '../../controller/src/read/probes.ts';
+import type { Reader } from '../../controller/src/read/prometheus.ts';
+import type { Readings, SignalReadings } from '../../controller/src/types.ts';
+
+/** A policy from its YAML; throws with its problems when there are any. */
+export function policyOf(yaml: string): Policy {
+  const loaded = loadPolicy(yaml);
+  if (loaded.kind === 'ok') return loaded.policy;
+  throw new Error(loaded.problems.map(({ path, message }) => `${path}: ${message}`).join('\n'));
+}
+
+/** What callers of a model get, 100 requests a tick. */
+export type Behaviour = 'good' | 'failing' | 'silent';
+
+export interface ScriptedReader extends Reader {
+  /** How each model behaves from now on; good unless stated. */
+  behave(behaviours: Readonly<Record<string, Behaviour>>): void;
+  /** Why nothing can be read, until told otherwise. */
+  fail(problem: string | undefined): void;
+  /** How often it was read. */
+  reads(): number;
+}
+
+/** Says what the test wants, without a Prometheus. */
+export function scriptedReader(): ScriptedReader {
+  let script: Readonly<Record<string, Behaviour>> = {};
+  let problem: string | undefined;
+  let reads = 0;
+  return {
+    behave(behaviours) {
+      script = { ...script, ...behaviours };
+    },
+    fail(reason) {
+      problem = reason;
+    },
+    reads: () => reads,
+    async read(policy, at): Promise<Readings> {
+      reads += 1;
+      const models = Object.keys(policy.models).map(
+        model =>
+          [model, signalReadings(problem === undefined ? (script[model] ?? 'good') : 'silent')] as const,
+      );
+      return { at, queries: {}, models: new Map(models), ...(problem !== undefined && { problem }) };
+    },
+  };
+}
+
+function signalReadings(behaviour: Behaviour): SignalReadings {
+  const absent = { kind: 'absent', reason: 'nothing was measured' } as const;
+  const observed = [{ badness: behaviour === 'failing' ? 1 : 0, count: 100 }];
+  const success = {
+    kind: 'counts',
+    vantage: 'gateway',
+    levels: { warning: observed, critical: observed },
+  } as const;
+  const readings: Record<SignalName, SignalReadings[SignalName]> = {
+    success: behaviour === 'silent' ? absent : success,
+    latency: absent,
+    accuracy: absent,
+  };
+  return readings;
+}
+
+/** Nothing is probed: evidence from traffic has to vouch for the targets. */
+export const noProber: Prober = {
+  results: () => new Map(),
+  probe: async () => ({ kind: 'passed', at: 0, durationMs: 1 }),
+  stop: async () => undefined,
+};
