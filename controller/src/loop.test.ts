@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import type { Policy } from '@relaycore/rules';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type StartedDatabase, startEmbedded, temporaryFolder } from '../../test/support/databases.ts';
@@ -45,6 +46,7 @@ interface Given {
   readonly clock?: ManualClock;
   readonly mode?: string;
   readonly routes?: readonly string[];
+  readonly policy?: Policy;
 }
 
 function world({
@@ -53,8 +55,8 @@ function world({
   clock = manualClock(),
   mode = 'auto',
   routes,
+  policy = policyWith(mode, routes),
 }: Given): World {
-  const policy = policyWith(mode, routes);
   const reader = scriptedReader();
   const telemetry = createTelemetry(() => loop.status());
   onTestFinished(() => telemetry.close());
@@ -308,6 +310,63 @@ describe('with the embedded database', () => {
     await running;
     expect(here.loop.status().problem).toBeUndefined();
     expect(here.reader.reads() - reads).toBeLessThanOrEqual(1);
+  });
+
+  test('models that fail together are one incident, and their routes stay; a single one moves', async () => {
+    const names = upTo(6).map(i => `m${i}`);
+    const policy = policyOf(`
+detection: { tick_seconds: 5, ingestion_lag_seconds: 0 }
+models: { backup: {}, ${names.map(name => `${name}: {}`).join(', ')} }
+routes:
+${names.map(name => `  r-${name}: { targets: [${name}, backup] }`).join('\n')}
+`);
+    const here = world({ database, policy });
+    await here.ticks(2);
+    here.reader.behave(Object.fromEntries(names.slice(0, 5).map(name => [name, 'failing'])));
+    await here.ticks(6);
+    expect(await events()).toEqual([]);
+    expect(here.loop.status().incident?.models).toEqual(new Set(names.slice(0, 5)));
+    expect(here.loop.status().routes.get('r-m1')?.decision).toMatchObject({
+      kind: 'hold',
+      reason: 'incident',
+    });
+    here.reader.behave(Object.fromEntries(names.slice(0, 5).map(name => [name, 'good'])));
+    await here.ticks(10);
+    expect(here.loop.status().incident).toBeUndefined();
+    here.reader.behave({ m6: 'failing' });
+    await here.ticks(3);
+    expect(await outcomes()).toEqual([['failover', 'backup', 'applied']]);
+  });
+
+  test('evidence outlives a restart, unless it is older than ten minutes', async () => {
+    const clock = manualClock();
+    const failing = async (here: World, ticks: number) => {
+      here.reader.behave({ 'spam-nb': 'failing' });
+      await here.ticks(ticks);
+    };
+    const evidence = (here: World) =>
+      here.loop
+        .status()
+        .assessments.get('spam-nb')!
+        .signals.find(({ signal }) => signal === 'success')!.levels.critical;
+    const before = world({ database, clock });
+    await before.ticks(7);
+    await failing(before, 1);
+    const stopping = new AbortController();
+    stopping.abort();
+    await before.loop.run(stopping.signal);
+    const kept = evidence(before).evidence;
+    expect(kept).toBeGreaterThan(1);
+
+    const soon = world({ database, clock });
+    await failing(soon, 1);
+    expect(evidence(soon).evidence).toBeGreaterThan(kept);
+
+    clock.advance(11 * 60_000);
+    const late = world({ database, clock });
+    await late.ticks(1);
+    await failing(late, 1);
+    expect(evidence(late).evidence).toBeLessThan(kept + 0.1);
   });
 });
 

@@ -16,7 +16,7 @@ import { switchEvent } from './record/decision-record.ts';
 import { insertMetricSnapshots } from './record/metric-snapshots.ts';
 import { loadModelStates, saveModelStates } from './record/model-states.ts';
 import { commitChange, insertRouteState, loadRouteStates } from './record/route-states.ts';
-import { markApplied } from './record/switch-events.ts';
+import { markApplied, type NewSwitchEvent } from './record/switch-events.ts';
 import type { Telemetry } from './telemetry.ts';
 import {
   type Assessment,
@@ -66,13 +66,19 @@ export interface Loop {
   /** Runs between ticks: for a change by a person. */
   exclusively<T>(work: () => Promise<T>): Promise<T>;
   /** Commits the next state of a route and tells the gateway. */
-  commit(next: RouteState, event: Parameters<typeof commitChange>[2]): Promise<Reconciled | 'lost'>;
+  commit(
+    next: RouteState,
+    event: NewSwitchEvent,
+    also?: Parameters<typeof commitChange>[3],
+  ): Promise<Reconciled | 'lost'>;
 }
 
 const gatewayTimeoutMs = 3000;
 const lookEveryMs = 10_000;
 const snapshotEveryMs = 60_000;
 const saveEveryMs = 30_000;
+/** Gateways are told why, but not at any length. */
+const longestReason = 500;
 const overtaken: Reconciled = { kind: 'open', detail: 'another controller decided first' };
 
 export function createLoop(parts: LoopParts): Loop {
@@ -148,8 +154,9 @@ export function createLoop(parts: LoopParts): Loop {
       ...(incident && { incident }),
       ...(readings.problem !== undefined && { problem: readings.problem }),
     };
-    await snapshot(readings);
-    if (clock.now() - savedAt >= saveEveryMs) await saveEvidence();
+    await keepHistory(readings).catch(error =>
+      log.warn({ error: messageOf(error) }, 'metrics or evidence were not kept'),
+    );
     telemetry.ticked((performance.now() - begun) / 1000);
   }
 
@@ -202,9 +209,10 @@ export function createLoop(parts: LoopParts): Loop {
   /** Desired state and event first, in one transaction; the world changes after. */
   async function commit(
     next: RouteState,
-    event: Parameters<typeof commitChange>[2],
+    event: NewSwitchEvent,
+    also?: Parameters<typeof commitChange>[3],
   ): Promise<Reconciled | 'lost'> {
-    if (!(await commitChange(database, next, event))) {
+    if (!(await commitChange(database, next, event, also))) {
       log.warn(
         { route: next.route, generation: next.generation },
         'another controller decided first; reading again',
@@ -244,7 +252,7 @@ export function createLoop(parts: LoopParts): Loop {
     const result = await reconcile(
       drivers.get(route)!,
       route,
-      { weights, generation, reason },
+      { weights, generation, reason: reason.slice(0, longestReason) },
       {
         tell: tellNow,
         timeoutMs: gatewayTimeoutMs,
@@ -262,10 +270,13 @@ export function createLoop(parts: LoopParts): Loop {
     return result;
   }
 
-  async function snapshot({ at, problem }: Readings): Promise<void> {
-    if (problem !== undefined || at - snapshotAt < snapshotEveryMs) return;
-    snapshotAt = at;
-    await insertMetricSnapshots(database, [...status.assessments.values()], at);
+  /** Nothing is decided by these, so a database that refuses them stops nothing. */
+  async function keepHistory({ at, problem }: Readings): Promise<void> {
+    if (problem === undefined && at - snapshotAt >= snapshotEveryMs) {
+      snapshotAt = at;
+      await insertMetricSnapshots(database, [...status.assessments.values()], at);
+    }
+    if (clock.now() - savedAt >= saveEveryMs) await saveEvidence();
   }
 }
 

@@ -227,7 +227,7 @@ describe('switch-model', () => {
         generation: 1,
         weights: { 'spam-nb': 0, 'spam-lr': 10_000 },
         expires_at: null,
-        gateway: 'converged',
+        outcome: 'applied',
       },
     });
     const held = await here.drivers.get('mail-filter')!.read('mail-filter', AbortSignal.timeout(100));

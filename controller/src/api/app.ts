@@ -3,7 +3,6 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler } 
 import type { Logger } from 'pino';
 import { noticesOf, webhookPayload } from '../alert/receiver.ts';
 import { messageOf, Refusal } from '../errors.ts';
-import type { Prober } from '../read/probes.ts';
 import { keepAlerts, listAlerts } from '../record/alerts.ts';
 import { listSwitchEvents } from '../record/switch-events.ts';
 import type { Telemetry } from '../telemetry.ts';
@@ -12,7 +11,6 @@ import { type SwitchParts, switchModel } from './switch-model.ts';
 import { alertView, modelView, routeView, switchEventView } from './views.ts';
 
 export interface ApiParts extends SwitchParts {
-  readonly prober: Prober;
   readonly telemetry: Telemetry;
   readonly log: Logger;
   /** Demanded as bearer token when given. */
@@ -71,7 +69,7 @@ function performance({ policy, loop, database, prober, clock }: ApiParts): expre
   router.post('/switch-model', async (request, response) => {
     const key = idempotencyKeyOf(request.get('idempotency-key'));
     const body = parseRequest(switchRequest, request.body);
-    response.json(await switchModel({ policy, loop, database, clock }, body, key));
+    response.json(await switchModel({ policy, loop, database, clock, prober }, body, key));
   });
   return router;
 }
@@ -130,6 +128,7 @@ function problemDetails(log: Logger): ErrorRequestHandler {
   return (error, request, response, _next) => {
     const refusal = error instanceof Refusal ? error : refusalOf(error);
     if (refusal.status >= 500) log.error({ path: request.path, error: messageOf(error) }, 'request failed');
+    if (refusal.status === 401) response.set('www-authenticate', 'Bearer');
     response
       .status(refusal.status)
       .type('application/problem+json')

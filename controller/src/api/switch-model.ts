@@ -7,10 +7,12 @@ import { allTo } from '../decide/weights.ts';
 import { describeVerdict } from '../decide/words.ts';
 import { Refusal } from '../errors.ts';
 import type { Loop } from '../loop.ts';
+import type { Prober } from '../read/probes.ts';
 import type { Database } from '../record/database.ts';
 import { keepResponse, keptResponse } from '../record/idempotency.ts';
 import { loadRouteStates } from '../record/route-states.ts';
-import { type Phase, type RouteState, serving, type Verdict } from '../types.ts';
+import { type NewSwitchEvent, outcomeOf } from '../record/switch-events.ts';
+import { type Phase, type RouteState, serving, type Verdict, type Weights } from '../types.ts';
 import type { switchRequest } from './requests.ts';
 
 type SwitchRequest = z.output<typeof switchRequest>;
@@ -20,32 +22,49 @@ export interface SwitchParts {
   readonly loop: Loop;
   readonly database: Database;
   readonly clock: Clock;
+  readonly prober: Prober;
+}
+
+interface Moved {
+  readonly route: string;
+  readonly target: string;
+  readonly generation: number;
+  readonly weights: Weights;
+  readonly expires_at: string | null;
 }
 
 /** A person moves a route. The same idempotency key gives the same answer, and moves nothing twice. */
-export async function switchModel(
-  parts: SwitchParts,
-  request: SwitchRequest,
-  key: string | undefined,
-): Promise<unknown> {
+export async function switchModel(parts: SwitchParts, request: SwitchRequest, key: string | undefined) {
   return parts.loop.exclusively(async () => {
-    const digest = createHash('sha256').update(JSON.stringify(request)).digest('hex');
-    const kept = key === undefined ? undefined : await keptResponse(parts.database, key);
-    if (kept && kept.digest !== digest)
-      throw new Refusal(
-        422,
-        'idempotency_key_reused',
-        'this Idempotency-Key was used for another request',
-        'use a new key',
-      );
-    if (kept) return kept.response;
-    const response = await move(parts, request);
-    if (key !== undefined) await keepResponse(parts.database, key, digest, response);
-    return response;
+    const moved = (await movedBefore(parts.database, request, key)) ?? (await move(parts, request, key));
+    return { ...moved, outcome: await outcomeOf(parts.database, moved.route, moved.generation) };
   });
 }
 
-async function move({ policy, loop, database, clock }: SwitchParts, request: SwitchRequest) {
+async function movedBefore(
+  database: Database,
+  request: SwitchRequest,
+  key: string | undefined,
+): Promise<Moved | undefined> {
+  const kept = key === undefined ? undefined : await keptResponse(database, key);
+  if (kept && kept.digest !== digestOf(request))
+    throw new Refusal(
+      422,
+      'idempotency_key_reused',
+      'this Idempotency-Key was used for another request',
+      'use a new key',
+    );
+  return kept?.response as Moved | undefined;
+}
+
+const digestOf = (request: SwitchRequest) =>
+  createHash('sha256').update(JSON.stringify(request)).digest('hex');
+
+async function move(
+  { policy, loop, database, clock, prober }: SwitchParts,
+  request: SwitchRequest,
+  key: string | undefined,
+): Promise<Moved> {
   const route = routeOf(policy, request);
   const state = (await loadRouteStates(database)).get(route.name);
   if (!state)
@@ -56,7 +75,7 @@ async function move({ policy, loop, database, clock }: SwitchParts, request: Swi
       'wait until its gateway answers, see model-status',
     );
   checkGeneration(state, request);
-  checkTarget(loop, request);
+  checkTarget(loop, prober, request);
   const now = clock.now();
   const expiresAt = request.expires_at === undefined ? undefined : Date.parse(request.expires_at);
   if (expiresAt !== undefined && expiresAt <= now)
@@ -67,7 +86,14 @@ async function move({ policy, loop, database, clock }: SwitchParts, request: Swi
       'give a later time, or leave it out',
     );
   const next = nextState(route, state, request, expiresAt, now);
-  const result = await loop.commit(next, {
+  const moved: Moved = {
+    route: route.name,
+    target: request.target,
+    generation: next.generation,
+    weights: next.weights,
+    expires_at: request.expires_at ?? null,
+  };
+  const event: NewSwitchEvent = {
     route: route.name,
     generation: next.generation,
     kind: 'manual',
@@ -86,6 +112,10 @@ async function move({ policy, loop, database, clock }: SwitchParts, request: Swi
       weights: { before: state.weights, after: next.weights },
       target_verdict: verdictOf(loop, request.target),
     },
+  };
+  const result = await loop.commit(next, event, async transaction => {
+    // In the same transaction: a move without its answer kept could be made again.
+    if (key !== undefined) await keepResponse(transaction, key, digestOf(request), moved);
   });
   if (result === 'lost')
     throw new Refusal(
@@ -94,14 +124,7 @@ async function move({ policy, loop, database, clock }: SwitchParts, request: Swi
       'somebody else changed this route meanwhile',
       'look at model-status and send it again',
     );
-  return {
-    route: route.name,
-    target: request.target,
-    generation: next.generation,
-    weights: next.weights,
-    expires_at: request.expires_at ?? null,
-    gateway: result.kind,
-  };
+  return moved;
 }
 
 function routeOf(policy: Policy, { route: name, target }: SwitchRequest): Route {
@@ -134,15 +157,22 @@ function checkGeneration(state: RouteState, { expected_generation: expected }: S
   );
 }
 
-function checkTarget(loop: Loop, { target, force }: SwitchRequest): void {
+function checkTarget(loop: Loop, prober: Prober, { target, force }: SwitchRequest): void {
+  if (force) return;
   const verdict = verdictOf(loop, target);
-  if (force || !isCritical(verdict)) return;
-  throw new Refusal(
-    409,
-    'target_degraded',
-    `${target} is degraded: ${describeVerdict(verdict)}`,
-    'choose another target, or send "force": true if you know better',
-  );
+  const probe = prober.results().get(target);
+  const objection = isCritical(verdict)
+    ? `${target} is degraded: ${describeVerdict(verdict)}`
+    : probe?.kind === 'failed' && verdict.kind !== 'healthy'
+      ? `${target} fails its probe: ${probe.reason}`
+      : undefined;
+  if (objection !== undefined)
+    throw new Refusal(
+      409,
+      'target_degraded',
+      objection,
+      'choose another target, or send "force": true if you know better',
+    );
 }
 
 const verdictOf = (loop: Loop, target: string): Verdict =>

@@ -178,7 +178,7 @@ function signalAssessment(
   const assessed = bothLevels(level => {
     const windowCounts = countsWithin(state.windows[level], at, windowMs);
     const { threshold, unit } = signal.levels[level];
-    return { level, threshold, unit, ...streamView(state.streams[level], parameters[level], windowCounts) };
+    return { ...streamView(state.streams[level], parameters[level], windowCounts), level, threshold, unit };
   });
   const trend = trendOf(state.windows.critical, at, policy.alerts.minRequests);
   return {

@@ -98,14 +98,16 @@ export function accumulate(
   { allowedBad, alternatives }: DetectorParameters,
 ): Evidence {
   if (observations.length === 0) return { logR, room, sum };
-  const used = alternatives.map(({ theta }, k) => Math.min(gain(observations, theta, allowedBad), room[k]!));
-  return {
-    logR: logR.map((before, k) => log1pExp(before) + used[k]!),
-    room: room.map((before, k) =>
-      Math.min(before - used[k]! + alternatives[k]!.cap, alternatives[k]!.blockCap),
-    ),
-    sum: sum.map((before, k) => Math.max(0, before + used[k]!)),
-  };
+  const next = { logR: [] as number[], room: [] as number[], sum: [] as number[] };
+  for (let k = 0; k < alternatives.length; k++) {
+    const { theta, cap, blockCap } = alternatives[k]!;
+    const left = room[k]!;
+    const used = Math.min(gain(observations, theta, allowedBad), left);
+    next.logR.push(log1pExp(logR[k]!) + used);
+    next.room.push(Math.min(left - used + cap, blockCap));
+    next.sum.push(Math.max(0, sum[k]! + used));
+  }
+  return next;
 }
 
 function gain(observations: readonly Observation[], theta: number, allowedBad: number): number {
@@ -120,7 +122,8 @@ export const strength = ({ logR }: Evidence): number => logMean(logR);
 
 /** ln of the mean of e^x, without overflow. */
 export function logMean(logs: readonly number[]): number {
-  const highest = Math.max(...logs);
+  let highest = Number.NEGATIVE_INFINITY;
+  for (const log of logs) if (log > highest) highest = log;
   if (highest === Number.NEGATIVE_INFINITY) return highest;
   let sum = 0;
   for (const log of logs) sum += Math.exp(log - highest);

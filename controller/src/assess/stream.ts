@@ -68,15 +68,20 @@ export interface StreamTick {
 export function step(stream: Stream, tick: StreamTick, parameters: DetectorParameters): Stream {
   const evidence = accumulate(stream.evidence, tick.observations, parameters);
   const total = strength(evidence);
-  const building = stream.building.map((span, k) =>
-    evidence.sum[k]! > 0 ? extend(span, tick.counts) : { since: tick.at, requests: 0, bad: 0 },
-  );
-  const next = { ...stream, evidence, building, ...recoveryAfter(stream, tick, parameters) };
+  const building = buildingAfter(stream, evidence, tick);
+  const { recovery, recoverySince } = recoveryAfter(stream, tick, parameters);
+  const next = { ...stream, evidence, building, recovery, recoverySince };
   if (total >= parameters.threshold && tick.enoughRequests)
     return fire(next, tick, 'shiryaev-roberts', total, parameters);
   if (tick.hardDown && !isStillFired(stream)) return fire(next, tick, 'hard-down', total, parameters);
   if (stream.stands && logMean(next.recovery) >= recoveredAt) return { ...next, stands: false };
   return next;
+}
+
+/** One nothing is enough for all the alternatives that have nothing building. */
+function buildingAfter({ building }: Stream, { sum }: Evidence, { at, counts }: StreamTick): readonly Span[] {
+  const nothing: Span = { since: at, requests: 0, bad: 0 };
+  return building.map((span, k) => (sum[k]! > 0 ? extend(span, counts) : nothing));
 }
 
 /** The evidence and the recovery are counted from now on: a route begins to try this model again. */
@@ -157,10 +162,8 @@ export function streamView(
   | 'allowedBad'
 > {
   const { fired, stands } = stream;
-  return {
+  const view = {
     stands,
-    ...(stands && { standsSince: fired!.standsSince }),
-    ...(fired && { firedAt: fired.at, since: fired.since, rule: fired.rule }),
     evidence: stands ? fired!.evidence : Math.max(0, strength(stream.evidence)),
     evidenceThreshold: parameters.threshold,
     recovery: logMean(stream.recovery),
@@ -168,4 +171,7 @@ export function streamView(
     counts: stands ? fired!.span : windowCounts,
     allowedBad: parameters.allowedBad,
   };
+  if (!fired) return view;
+  const { at: firedAt, since, rule, standsSince } = fired;
+  return stands ? { ...view, standsSince, firedAt, since, rule } : { ...view, firedAt, since, rule };
 }

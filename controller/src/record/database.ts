@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
 import { messageOf } from '../errors.ts';
+import { lockFolder } from './folder-lock.ts';
 import { migrate } from './migrations.ts';
 
 export interface Transaction {
@@ -85,7 +86,11 @@ function openServer({ url, timeoutMs }: Extract<DatabaseLocation, { kind: 'postg
 
 async function openEmbedded(folder: string): Promise<Database> {
   await mkdir(folder, { recursive: true });
-  const database = await PGlite.create(folder);
+  const lock = await lockFolder(folder);
+  const database = await PGlite.create(folder).catch(async error => {
+    await lock.release();
+    throw error;
+  });
   return {
     kind: 'embedded',
     async query<Row>(sql: string, values: readonly unknown[] = []) {
@@ -102,7 +107,10 @@ async function openEmbedded(folder: string): Promise<Database> {
           },
         }),
       ),
-    close: () => database.close(),
+    async close() {
+      await database.close();
+      await lock.release();
+    },
   };
 }
 

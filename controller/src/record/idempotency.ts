@@ -1,4 +1,4 @@
-import type { Database } from './database.ts';
+import type { Database, Transaction } from './database.ts';
 
 /** The answer to an earlier request with this key. */
 export async function keptResponse(
@@ -12,18 +12,21 @@ export async function keptResponse(
   return rows[0] && { digest: rows[0].request_digest, response: rows[0].response };
 }
 
-/** Keeps an answer, and forgets those older than a day. */
+/**
+ * Keeps an answer, and forgets those older than a day. Belongs into the transaction of what it answers for; a key that
+ * is there already makes that fail.
+ */
 export async function keepResponse(
-  database: Database,
+  transaction: Pick<Transaction, 'query'>,
   key: string,
   digest: string,
   response: unknown,
 ): Promise<void> {
-  await database.query(
-    `INSERT INTO relaycore.idempotency_keys (key, request_digest, response) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING`,
-    [key, digest, JSON.stringify(response)],
-  );
-  await database.query(
+  await transaction.query(
     `DELETE FROM relaycore.idempotency_keys WHERE created_at < CURRENT_TIMESTAMP - INTERVAL '1 day'`,
+  );
+  await transaction.query(
+    'INSERT INTO relaycore.idempotency_keys (key, request_digest, response) VALUES ($1, $2, $3)',
+    [key, digest, JSON.stringify(response)],
   );
 }

@@ -4,7 +4,7 @@ import type { Database } from './database.ts';
 export const ruleVersion = 'sr-mixture-2';
 
 /** Evidence older than this starts from nothing, which is always valid. */
-export const keepMs = 10 * 60_000;
+const keepMs = 10 * 60_000;
 
 /** Evidence of many models in one statement, so that a flush costs the same round trip for one and for all. */
 export async function saveModelStates(

@@ -356,9 +356,15 @@ describe.each(Object.entries(databaseKinds))('on %s', (_, start) => {
       expect(await keptResponse(database, 'k1')).toBeUndefined();
     });
 
-    test('the first answer to a key stays', async () => {
+    test('the first answer to a key stays, and what would be kept with another one is not done', async () => {
       await keepResponse(database, 'k1', 'digest', { generation: 1, nothing: null });
-      await keepResponse(database, 'k1', 'other digest', { generation: 2 });
+      await insertRouteState(database, routeState());
+      const state = failedOver({ generation: 1 });
+      const move = commitChange(database, state, eventOf(state), transaction =>
+        keepResponse(transaction, 'k1', 'other digest', { generation: 2 }),
+      );
+      await expect(move).rejects.toThrow('idempotency_keys');
+      expect(await keptGenerations(database)).toEqual({ events: [], state: 0 });
       expect(await keptResponse(database, 'k1')).toEqual({
         digest: 'digest',
         response: { generation: 1, nothing: null },

@@ -41,18 +41,21 @@ export async function insertRouteState(database: Database, state: RouteState): P
 
 /**
  * Commits a desired state and its event together, before anything outside changes. Returns false, and writes nothing,
- * when somebody else has decided since `state.generation - 1` was read: then read again, never act.
+ * when somebody else has decided since `state.generation - 1` was read: then read again, never act. `also` is written
+ * in the same transaction.
  */
 export async function commitChange(
   database: Database,
   state: RouteState,
   event: NewSwitchEvent,
+  also: (transaction: Transaction) => Promise<void> = async () => undefined,
 ): Promise<boolean> {
   return database.transaction(async transaction => {
     if (!(await replace(transaction, state))) return false;
     await insertSwitchEvent(transaction, event);
     if (state.phase.kind === 'primary')
       await markRolledBack(transaction, state.route, state.updatedAt, state.generation);
+    await also(transaction);
     return true;
   });
 }

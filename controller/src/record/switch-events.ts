@@ -85,6 +85,14 @@ export async function markApplied(
   );
 }
 
+export async function outcomeOf(database: Database, route: string, generation: number): Promise<Outcome> {
+  const rows = await database.query<{ outcome: Outcome }>(
+    'SELECT outcome FROM relaycore.model_switch_events WHERE route = $1 AND generation = $2',
+    [route, generation],
+  );
+  return rows[0]?.outcome ?? 'pending';
+}
+
 /** Keyset page: events older than `before`, newest first. */
 export interface SwitchEventFilter {
   readonly route?: string;
