@@ -17,12 +17,12 @@ import { insertMetricSnapshots } from './record/metric-snapshots.ts';
 import { loadModelStates, saveModelStates } from './record/model-states.ts';
 import { commitChange, insertRouteState, loadRouteStates } from './record/route-states.ts';
 import { markApplied, type NewSwitchEvent } from './record/switch-events.ts';
+import type { RouteStatus, Status } from './status.ts';
 import type { Telemetry } from './telemetry.ts';
 import {
   type Assessment,
   type Cause,
   type Change,
-  type Decision,
   isChange,
   type Readings,
   type RouteState,
@@ -38,23 +38,6 @@ export interface LoopParts {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly log: Logger;
-}
-
-/** What the controller knows after a tick, for the API and the metrics. */
-export interface Status {
-  readonly at: number;
-  /** Why verdicts are unknown or nothing can be decided, when something is down. */
-  readonly problem?: string;
-  readonly assessments: ReadonlyMap<string, Assessment>;
-  readonly routes: ReadonlyMap<string, RouteStatus>;
-  /** Many models that went critical together. */
-  readonly incident?: Incident;
-}
-
-export interface RouteStatus {
-  readonly state: RouteState;
-  readonly decision: Decision;
-  readonly gateway: Reconciled;
 }
 
 export interface Loop {

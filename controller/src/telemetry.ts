@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { exported } from '@relaycore/rules';
-import type { Status } from './loop.ts';
 import type { NewSwitchEvent } from './record/switch-events.ts';
+import type { Status } from './status.ts';
 import type { LevelAssessment, SignalAssessment } from './types.ts';
 
 /** The controller's own metrics: verdicts and evidence as the alerts read them, and how it fares itself. */

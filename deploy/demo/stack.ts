@@ -20,6 +20,8 @@ export interface Stack {
   prometheus(): RunningServer;
   readonly alertmanager: RunningServer;
   readonly folder: string;
+  /** What fills the ${NAMES} of the demo's policy. */
+  readonly environment: Readonly<Record<string, string>>;
   /** Where each model takes its labels. */
   readonly labelUrls: Readonly<Record<string, string>>;
   startPrimaryAgain(): Promise<void>;
@@ -174,6 +176,7 @@ async function startAll(
     gateway,
     alertmanager,
     folder,
+    environment,
     labelUrls: { 'spam-v1': `${primary.url}/labels`, 'spam-v2': `${backup.url}/labels` },
     controller: () => controller,
     prometheus: () => prometheus,

@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, startClient } from '../../deploy/demo/client.ts';
 import { ensureModels } from '../../deploy/demo/mail/train.ts';
@@ -18,7 +20,9 @@ import { dashboardQueries, everything } from '../../grafana/src/queries.ts';
  * its database, and what it recorded is whole. At the end every dashboard query is asked of the Prometheus that saw it.
  */
 
-const cacheFolder = fileURLToPath(new URL('../../.cache/demo', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const cacheFolder = join(root, '.cache/demo');
+const startedAt = Date.now();
 
 let folder: string;
 let sink: WebhookSink;
@@ -125,6 +129,34 @@ test('killed at any moment, the controller carries on without losing or doubling
 
   const { failed, lost } = client.statistics();
   expect({ failed, lost }).toEqual({ failed: 0, lost: 0 });
+});
+
+test('a backtest over that time lists the switches that happened', async () => {
+  const from = String(startedAt);
+  const relayctl = [
+    'controller/src/main.ts',
+    'backtest',
+    '--json',
+    '--from',
+    from,
+    '--policy',
+    'deploy/demo/policy.yml',
+  ];
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--conditions=source', ...relayctl, '--prometheus', stack.prometheus().url],
+    { cwd: root, env: { ...process.env, ...stack.environment }, maxBuffer: 100e6 },
+  );
+  const replayed = JSON.parse(stdout) as { at: number; change: { kind: string; from: string; to: string } }[];
+  const happened = watch.events.map(event => ({
+    at: Date.parse(event.switch_timestamp),
+    change: [event.kind, event.from_model, event.to_model],
+  }));
+  expect(replayed.map(({ change: { kind, from, to } }) => [kind, from, to])).toEqual(
+    happened.map(({ change }) => change),
+  );
+  // The controller that was killed lost some evidence each time; the replay was not.
+  for (const [i, { at }] of replayed.entries()) expect(Math.abs(at - happened[i]!.at)).toBeLessThan(30_000);
 });
 
 test('every dashboard query is answered by the Prometheus that saw this', async () => {

@@ -1,8 +1,8 @@
 import type { Policy } from '@relaycore/rules';
 import { healthOf } from '../assess/health.ts';
-import type { RouteStatus } from '../loop.ts';
 import type { Alert } from '../record/alerts.ts';
 import type { SwitchEvent } from '../record/switch-events.ts';
+import type { RouteStatus } from '../status.ts';
 import {
   type Assessment,
   type Decision,

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Assessment, LevelAssessment, Phase, ProbeResult, SignalAssessment, Verdict } from '../types.ts';
 import { isChange } from '../types.ts';
-import { decide, type Situation } from './decide.ts';
+import { decide } from './decide.ts';
+import type { Situation } from './situation.ts';
 import { allTo } from './weights.ts';
 
 /*

@@ -1,22 +1,8 @@
-import type { Route } from '@relaycore/rules';
-import type { Incident } from '../assess/incident.ts';
-import type { Assessment, Decision, ProbeResult, RouteState } from '../types.ts';
+import type { Decision } from '../types.ts';
 import { decideFailedOver, decideProving } from './failback.ts';
 import { decidePrimary } from './failover.ts';
+import type { Situation } from './situation.ts';
 import { hold } from './words.ts';
-
-/** Everything a decision rests on; nothing else is looked at. */
-export interface Situation {
-  readonly route: Route;
-  readonly state: RouteState;
-  readonly assessments: ReadonlyMap<string, Assessment>;
-  readonly probes: ReadonlyMap<string, ProbeResult>;
-  /** Models that went critical together; their routes stay where they are. */
-  readonly incident?: Incident;
-  readonly now: number;
-  /** A probe or an assessment older than this vouches for nobody. */
-  readonly freshMs: number;
-}
 
 /** One route, one tick: what to do, and why, also when there is nothing to do. */
 export function decide(situation: Situation): Decision {

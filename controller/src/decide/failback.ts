@@ -8,8 +8,8 @@ import {
   type Phase,
   type SignalAssessment,
 } from '../types.ts';
-import type { Situation } from './decide.ts';
 import { backoffMs, failover, firedSince, signalOf, troubleSince, verdictOf, vet } from './failover.ts';
+import type { Situation } from './situation.ts';
 import { allTo, share } from './weights.ts';
 import { hold, measured } from './words.ts';
 

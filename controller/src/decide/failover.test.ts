@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ProbeResult, Verdict } from '../types.ts';
-import type { Situation } from './decide.ts';
 import { backoffMs, vet } from './failover.ts';
+import type { Situation } from './situation.ts';
 
 const minuteMs = 60_000;
 

@@ -10,7 +10,7 @@ import type {
   SignalAssessment,
   Verdict,
 } from '../types.ts';
-import type { Situation } from './decide.ts';
+import type { Situation } from './situation.ts';
 import { allTo } from './weights.ts';
 import { describeVerdict, hold, measured, seen } from './words.ts';
 

@@ -1,0 +1,16 @@
+import type { Route } from '@relaycore/rules';
+import type { Incident } from '../assess/incident.ts';
+import type { Assessment, ProbeResult, RouteState } from '../types.ts';
+
+/** Everything a decision rests on; nothing else is looked at. */
+export interface Situation {
+  readonly route: Route;
+  readonly state: RouteState;
+  readonly assessments: ReadonlyMap<string, Assessment>;
+  readonly probes: ReadonlyMap<string, ProbeResult>;
+  /** Models that went critical together; their routes stay where they are. */
+  readonly incident?: Incident;
+  readonly now: number;
+  /** A probe or an assessment older than this vouches for nobody. */
+  readonly freshMs: number;
+}

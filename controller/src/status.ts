@@ -1,0 +1,20 @@
+import type { Reconciled } from './apply/reconcile.ts';
+import type { Incident } from './assess/incident.ts';
+import type { Assessment, Decision, RouteState } from './types.ts';
+
+/** What the controller knows after a tick, for the API and the metrics. */
+export interface Status {
+  readonly at: number;
+  /** Why verdicts are unknown or nothing can be decided, when something is down. */
+  readonly problem?: string;
+  readonly assessments: ReadonlyMap<string, Assessment>;
+  readonly routes: ReadonlyMap<string, RouteStatus>;
+  /** Many models that went critical together. */
+  readonly incident?: Incident;
+}
+
+export interface RouteStatus {
+  readonly state: RouteState;
+  readonly decision: Decision;
+  readonly gateway: Reconciled;
+}
