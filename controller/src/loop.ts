@@ -5,6 +5,7 @@ import { type Reconciled, reconcile } from './apply/reconcile.ts';
 import type { ModelState } from './assess/assess.ts';
 import { type Incident, incidentOf } from './assess/incident.ts';
 import { assessModels } from './assess/models.ts';
+import { withProbes } from './assess/unreachable.ts';
 import type { Clock } from './clock.ts';
 import { decide } from './decide/decide.ts';
 import { allTo } from './decide/weights.ts';
@@ -123,7 +124,11 @@ export function createLoop(parts: LoopParts): Loop {
     const states = await routeStates();
     models ??= await loadModelStates<ModelState>(database, clock.now());
     const readings = await reader.read(policy, clock.now() - policy.detection.ingestionLagMs);
-    const assessments = assessModels(policy, models, readings, states);
+    const assessed = assessModels(policy, models, readings, states);
+    const assessments =
+      readings.problem === undefined
+        ? withProbes(assessed, prober.results(), readings.at, policy.detection.hardDown)
+        : assessed;
     const incident = incidentOf(assessments, policy.incidents);
     const routes = new Map<string, RouteStatus>();
     for (const route of Object.values(policy.routes)) {

@@ -60,7 +60,7 @@ export interface LevelAssessment {
   readonly firedAt?: number;
   /** When the evidence that fired began to build up: the estimated time of the change. */
   readonly since?: number;
-  readonly rule?: 'shiryaev-roberts' | 'hard-down';
+  readonly rule?: 'shiryaev-roberts' | 'hard-down' | 'unreachable';
   /** ln of the mean statistic, in nats; held at its firing value while the verdict stands. */
   readonly evidence: number;
   readonly evidenceThreshold: number;

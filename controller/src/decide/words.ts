@@ -26,7 +26,7 @@ export function measured(assessed: SignalAssessment, level: Level): string {
   const { signal, levels } = assessed;
   const { threshold, allowedBad, rule } = levels[level];
   const against = signal === 'latency' ? `, ${percent(allowedBad)} allowed,` : ` below ${threshold}`;
-  const proof = rule === 'hard-down' ? 'all failed' : evidence(assessed, level);
+  const proof = rule === undefined || rule === 'shiryaev-roberts' ? evidence(assessed, level) : proofs[rule];
   return `${value(assessed, level)}${against} over ${counted(assessed, level)} (${proof})`;
 }
 
@@ -41,6 +41,11 @@ export function seen({ signals }: Assessment): string {
     .join('; ');
 }
 
+const proofs = {
+  'hard-down': 'all failed',
+  unreachable: 'all failed, and no target that was scraped lately knows the model',
+} as const;
+
 function value({ signal, levels }: SignalAssessment, level: Level): string {
   const { counts, threshold } = levels[level];
   const bad = counts.requests > 0 ? counts.bad / counts.requests : 0;
@@ -54,8 +59,10 @@ function value({ signal, levels }: SignalAssessment, level: Level): string {
   }
 }
 
-const counted = ({ signal, levels }: SignalAssessment, level: Level) =>
-  `${Math.round(levels[level].counts.requests)} ${signal === 'accuracy' ? 'scores' : 'requests'}`;
+function counted({ signal, vantage, levels }: SignalAssessment, level: Level): string {
+  const what = vantage === 'probe' ? 'probes' : signal === 'accuracy' ? 'scores' : 'requests';
+  return `${Math.round(levels[level].counts.requests)} ${what}`;
+}
 
 const evidence = ({ levels }: SignalAssessment, level: Level) =>
   `evidence ${levels[level].evidence.toFixed(1)} of ${levels[level].evidenceThreshold.toFixed(1)} nats`;

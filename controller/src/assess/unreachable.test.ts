@@ -1,0 +1,87 @@
+import { loadPolicy } from '@relaycore/rules';
+import { expect, test } from 'vitest';
+import { decide } from '../decide/decide.ts';
+import { allTo } from '../decide/weights.ts';
+import type { ProbeResult, Reading, SignalReadings } from '../types.ts';
+import { assessModels } from './models.ts';
+import { withProbes } from './unreachable.ts';
+
+const loaded = loadPolicy(
+  'models: { chat-a: {}, chat-b: {} }\nroutes: { chat: { targets: [chat-a, chat-b] } }',
+);
+if (loaded.kind === 'refused') throw new Error('the policy of this test is refused');
+const { policy } = loaded;
+const rule = policy.detection.hardDown;
+
+const absent: Reading = { kind: 'absent', reason: 'no series of this model' };
+const good = [{ badness: 0, count: 100 }];
+const counts: Reading = { kind: 'counts', vantage: 'server', levels: { warning: good, critical: good } };
+const unseen: SignalReadings = { success: absent, latency: absent, accuracy: absent };
+
+const at = 1_000_000;
+const failed = (failures: number, forMs: number): ProbeResult => ({
+  kind: 'failed',
+  at,
+  reason: 'connect ECONNREFUSED',
+  failures,
+  since: at - forMs,
+});
+const passed: ProbeResult = { kind: 'passed', at, durationMs: 3 };
+
+/** chat-a with these readings and this probe; chat-b is well. */
+function assessed(readings: SignalReadings, probe: ProbeResult | undefined) {
+  const models = new Map([
+    ['chat-a', readings],
+    ['chat-b', { ...unseen, success: counts }],
+  ]);
+  const probes = new Map<string, ProbeResult>([['chat-b', passed]]);
+  if (probe) probes.set('chat-a', probe);
+  const assessments = withProbes(
+    assessModels(policy, new Map(), { models, at }, new Map()),
+    probes,
+    at,
+    rule,
+  );
+  return { assessments, probes };
+}
+
+test.each([
+  {
+    what: 'nothing is seen and three probes failed over ten seconds',
+    probe: failed(3, 10_000),
+    level: 'critical',
+  },
+  { what: 'two probes are too few', probe: failed(2, 60_000), level: undefined },
+  { what: 'nine seconds are too short', probe: failed(9, 9_999), level: undefined },
+  { what: 'its probe passes', probe: passed, level: undefined },
+  { what: 'it has no probe', probe: undefined, level: undefined },
+])('$what', ({ probe, level }) => {
+  const { verdict } = assessed(unseen, probe).assessments.get('chat-a')!;
+  expect(verdict.kind === 'degraded' ? verdict.level : undefined).toBe(level);
+});
+
+test('a model that is seen is judged by what is seen, whatever its probes say', () => {
+  const { assessments } = assessed({ ...unseen, success: counts }, failed(9, 60_000));
+  expect(assessments.get('chat-a')!.verdict.kind).toBe('healthy');
+});
+
+test('the route leaves a dead server that nobody can report on', () => {
+  const { assessments, probes } = assessed(unseen, failed(4, 12_000));
+  const decision = decide({
+    route: policy.routes.chat!,
+    state: {
+      route: 'chat',
+      generation: 0,
+      weights: allTo('chat-a', ['chat-a', 'chat-b']),
+      phase: { kind: 'primary', since: 0 },
+      backoff: { level: 0 },
+      updatedAt: 0,
+    },
+    assessments,
+    probes,
+    now: at,
+    freshMs: 35_000,
+  });
+  expect(decision).toMatchObject({ kind: 'failover', from: 'chat-a', to: 'chat-b', signal: 'success' });
+  expect(decision.words).toContain('success rate 0.0000 below 0.9 over 4 probes (all failed, and no target');
+});
