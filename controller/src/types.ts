@@ -66,6 +66,8 @@ export interface LevelAssessment {
   readonly evidenceThreshold: number;
   /** ln of the wealth of a bet that the model is good again, and since when it is counted. */
   readonly recovery: number;
+  /** By how much it has risen since its lowest, in nats: what the latest requests say. */
+  readonly recoveryRise: number;
   readonly recoverySince: number;
   /** Mean badness, over the evidence while the verdict stands, else over the evaluation window. */
   readonly counts: Counts;
@@ -96,7 +98,13 @@ export interface Assessment {
 
 /** What the probes of one target said last. */
 export type ProbeResult =
-  | { readonly kind: 'passed'; readonly at: number; readonly durationMs: number }
+  | {
+      readonly kind: 'passed';
+      readonly at: number;
+      readonly durationMs: number;
+      /** When it passed again after it had failed. */
+      readonly recoveredAt?: number;
+    }
   | {
       readonly kind: 'failed';
       readonly at: number;
@@ -156,6 +164,7 @@ export type ReasonCode =
   | 'healthy'
   | 'warning'
   | 'old_verdict'
+  | 'recovering'
   | 'unknown'
   | 'pinned'
   | 'degraded'

@@ -42,20 +42,17 @@ export function assess(
   state: ModelState | undefined,
   input: AssessInput,
 ): { readonly state: ModelState; readonly assessment: Assessment } {
-  const results = input.signals.map(signal => {
+  const next: Partial<Record<SignalName, SignalState>> = {};
+  const signals = input.signals.map(signal => {
     const parameters = parametersOf(signal, input.policy);
     const before = restarted(state?.[signal.name] ?? newSignalState(parameters, input.at), input, parameters);
     const reading = input.readings[signal.name];
-    const next = reading.kind === 'counts' ? observe(before, signal, reading, input, parameters) : before;
-    return {
-      signal: signal.name,
-      next,
-      assessment: signalAssessment(signal, reading, next, input, parameters),
-    };
+    const after = reading.kind === 'counts' ? observe(before, signal, reading, input, parameters) : before;
+    next[signal.name] = after;
+    return signalAssessment(signal, reading, after, input, parameters);
   });
-  const signals = results.map(({ assessment }) => assessment);
   return {
-    state: Object.fromEntries(results.map(({ signal, next }) => [signal, next])) as unknown as ModelState,
+    state: next as ModelState,
     assessment: {
       model: input.model,
       ...(input.version !== undefined && { version: input.version }),
@@ -68,33 +65,57 @@ export function assess(
 
 type LevelParameters = Readonly<Record<Level, DetectorParameters>>;
 
-const known = new WeakMap<Policy, Map<Signal, LevelParameters>>();
+interface Known {
+  readonly bySignal: Map<Signal, LevelParameters>;
+  readonly byValue: Map<string, DetectorParameters>;
+}
 
-/** The detector's constants follow from the policy alone, so they are worked out once for each signal of it. */
+const known = new WeakMap<Policy, Known>();
+
+/** The detector's constants follow from the policy alone; models that are judged alike share them. */
 function parametersOf(signal: Signal, policy: Policy): LevelParameters {
-  const bySignal = known.get(policy) ?? new Map<Signal, LevelParameters>();
-  known.set(policy, bySignal);
-  const found = bySignal.get(signal);
-  if (found) return found;
-  const { detection, defaults } = policy;
-  const made = bothLevels(level =>
+  let ofPolicy = known.get(policy);
+  if (!ofPolicy) {
+    ofPolicy = { bySignal: new Map(), byValue: new Map() };
+    known.set(policy, ofPolicy);
+  }
+  let parameters = ofPolicy.bySignal.get(signal);
+  if (!parameters) {
+    const { byValue } = ofPolicy;
+    parameters = bothLevels(level => sharedParameters(byValue, signal, level, policy));
+    ofPolicy.bySignal.set(signal, parameters);
+  }
+  return parameters;
+}
+
+function sharedParameters(
+  byValue: Known['byValue'],
+  signal: Signal,
+  level: Level,
+  { detection, defaults }: Policy,
+): DetectorParameters {
+  const { allowedBad } = signal.levels[level];
+  const kind = signal.name === 'accuracy' ? 'score' : 'rate';
+  const key = `${kind} ${level} ${allowedBad}`;
+  const shared =
+    byValue.get(key) ??
     detectorParameters({
-      allowedBad: signal.levels[level].allowedBad,
-      kind: signal.name === 'accuracy' ? 'score' : 'rate',
+      allowedBad,
+      kind,
       yearsPerFalseAlarm: detection.yearsPerFalseAlarm[level],
       streams: defaults.length * levels.length,
       tickMs: detection.tickMs,
       agreementMs: detection.agreementMs,
-    }),
-  );
-  bySignal.set(signal, made);
-  return made;
+    });
+  byValue.set(key, shared);
+  return shared;
 }
 
 function newSignalState(parameters: LevelParameters, at: number): SignalState {
+  const window = emptyWindow(at);
   return {
     at,
-    windows: bothLevels(() => emptyWindow(at)),
+    windows: { warning: window, critical: window },
     run: noFailures(at),
     streams: bothLevels(level => newStream(parameters[level], at)),
   };
@@ -121,7 +142,7 @@ function observe(
   parameters: LevelParameters,
 ): SignalState {
   const counts = bothLevels(level => total(reading.levels[level]));
-  const windows = bothLevels(level => addToWindow(state.windows[level], at, counts[level]));
+  const windows = addToWindows(state.windows, at, counts);
   const run = addToRun(state.run, at, counts.critical);
   const enoughRequests = hasEnough(windows.critical, at, policy.alerts.minRequests);
   const hardDown = signal.name === 'success' && isHardDown(run, at, policy.detection.hardDown);
@@ -142,6 +163,20 @@ function observe(
   return { at, windows, run, streams };
 }
 
+/** Only for latency do the levels count differently; otherwise they share one window. */
+function addToWindows(
+  { warning, critical }: SignalState['windows'],
+  at: number,
+  counts: Readonly<Record<Level, Counts>>,
+): SignalState['windows'] {
+  const next = addToWindow(warning, at, counts.warning);
+  const isShared =
+    warning === critical &&
+    counts.warning.requests === counts.critical.requests &&
+    counts.warning.bad === counts.critical.bad;
+  return { warning: next, critical: isShared ? next : addToWindow(critical, at, counts.critical) };
+}
+
 /**
  * A model that has recovered from critical starts anew at warning too: that warning told of the same incident, and
  * people heard of it already. If the model is still worse than the warning allows, new evidence says so.
@@ -160,7 +195,8 @@ function closeIncident(
 function total(observations: readonly Observation[]): Counts {
   let requests = 0;
   let bad = 0;
-  for (const { badness, count } of observations) {
+  for (let i = 0; i < observations.length; i++) {
+    const { badness, count } = observations[i]!;
     requests += count;
     bad += badness * count;
   }

@@ -1,4 +1,5 @@
 import type { Observation } from '../types.ts';
+import { type Gains, gainsByBadness, totalGains } from './gains.ts';
 
 /**
  * Shiryaev–Roberts detection of a change in a bounded mean, as a mixture over alternatives.
@@ -19,6 +20,8 @@ export interface DetectorParameters {
   /** ln A: the evidence, in nats, at which the verdict fires. */
   readonly threshold: number;
   readonly alternatives: readonly Alternative[];
+  /** What one observation adds to each alternative, in nats. */
+  readonly gains: Gains;
 }
 
 interface Alternative {
@@ -75,6 +78,7 @@ export function detectorParameters(settings: DetectorSettings): DetectorParamete
   return {
     allowedBad: q0,
     threshold,
+    gains: gainsByBadness(badness => thetas.map(theta => Math.log1p((theta * (badness - q0)) / q0))),
     alternatives: thetas.map(theta => {
       const severe = q0 + theta * (1 - q0) >= Math.max(severeRate, 2 * q0);
       const cap = capOver(severe ? agreementMs.severe : agreementMs.mild);
@@ -91,46 +95,66 @@ export function noEvidence({ alternatives }: DetectorParameters): Evidence {
   };
 }
 
-/** Evidence after one more tick. A tick without requests leaves it as it is, else an idle model would fire in time. */
+/**
+ * Evidence after one more tick. A tick without requests leaves it as it is, else an idle model would fire in time.
+ * Arrays in which nothing changes are handed on: of a healthy model those are most, and thousands of models are many.
+ */
 export function accumulate(
-  { logR, room, sum }: Evidence,
+  evidence: Evidence,
   observations: readonly Observation[],
-  { allowedBad, alternatives }: DetectorParameters,
+  { alternatives, gains }: DetectorParameters,
 ): Evidence {
-  if (observations.length === 0) return { logR, room, sum };
-  const next = { logR: [] as number[], room: [] as number[], sum: [] as number[] };
-  for (let k = 0; k < alternatives.length; k++) {
-    const { theta, cap, blockCap } = alternatives[k]!;
-    const left = room[k]!;
-    const used = Math.min(gain(observations, theta, allowedBad), left);
-    next.logR.push(log1pExp(logR[k]!) + used);
-    next.room.push(Math.min(left - used + cap, blockCap));
-    next.sum.push(Math.max(0, sum[k]! + used));
+  if (observations.length === 0) return evidence;
+  const used = totalGains(gains, observations);
+  const logR = evidence.logR.slice();
+  const room = evidence.room.slice();
+  const sum = evidence.sum.slice();
+  for (let k = 0; k < used.length; k++) {
+    const { cap, blockCap } = alternatives[k]!;
+    const gained = Math.min(used[k]!, room[k]!);
+    logR[k] = log1pExp(logR[k]!) + gained;
+    room[k] = Math.min(room[k]! - gained + cap, blockCap);
+    sum[k] = Math.max(0, sum[k]! + gained);
   }
-  return next;
+  return { logR, room: unlessEqual(room, evidence.room), sum: unlessEqual(sum, evidence.sum) };
 }
 
-function gain(observations: readonly Observation[], theta: number, allowedBad: number): number {
-  let sum = 0;
-  for (const { badness, count } of observations)
-    sum += count * Math.log1p((theta * (badness - allowedBad)) / allowedBad);
-  return sum;
+/** The numbers from before where nothing changed. */
+function unlessEqual(after: readonly number[], before: readonly number[]): readonly number[] {
+  for (let k = 0; k < after.length; k++) if (after[k] !== before[k]) return after;
+  return before;
 }
 
 /** ln of the mean of R over the alternatives: what is compared with ln A. */
 export const strength = ({ logR }: Evidence): number => logMean(logR);
 
+/** Whether the strength is at least `threshold`; it never is while no alternative is. */
+export const reaches = ({ logR }: Evidence, threshold: number): boolean =>
+  highestOf(logR) >= threshold && logMean(logR) >= threshold;
+
+/** Below this, e^x is nothing beside 1 in double precision; exponentials are much of the time of a tick. */
+const negligible = -40;
+
 /** ln of the mean of e^x, without overflow. */
 export function logMean(logs: readonly number[]): number {
   let highest = Number.NEGATIVE_INFINITY;
-  for (const log of logs) if (log > highest) highest = log;
+  for (let k = 0; k < logs.length; k++) if (logs[k]! > highest) highest = logs[k]!;
   if (highest === Number.NEGATIVE_INFINITY) return highest;
   let sum = 0;
-  for (const log of logs) sum += Math.exp(log - highest);
+  for (let k = 0; k < logs.length; k++)
+    if (logs[k]! - highest > negligible) sum += Math.exp(logs[k]! - highest);
   return highest + Math.log(sum / logs.length);
+}
+
+/** The mean of e^x is at most this, and at least this less ln of how many there are; found without a logarithm. */
+export function highestOf(logs: readonly number[]): number {
+  let highest = Number.NEGATIVE_INFINITY;
+  for (let k = 0; k < logs.length; k++) if (logs[k]! > highest) highest = logs[k]!;
+  return highest;
 }
 
 /** ln(1 + e^x) without overflow. */
 function log1pExp(x: number): number {
+  if (x < negligible) return 0;
   return x > 0 ? x + Math.log1p(Math.exp(-x)) : Math.log1p(Math.exp(x));
 }

@@ -1,5 +1,6 @@
 import type { Observation } from '../types.ts';
-import { logMean } from './detector.ts';
+import { highestOf, logMean } from './detector.ts';
+import { type Gains, gainsByBadness, totalGains } from './gains.ts';
 
 /**
  * Evidence that a degraded model is good again: the wealth of a bet against "the mean badness is still at least
@@ -23,13 +24,23 @@ export function accumulateRecovery(
   allowedBad: number,
 ): Wealth {
   if (observations.length === 0) return wealth;
-  return multiples.map((multiple, k) => {
-    let gain = 0;
-    for (const { badness, count } of observations)
-      gain += count * Math.log1p(((1 - multiple) * (allowedBad - badness)) / (1 - allowedBad));
-    return wealth[k]! + gain;
-  });
+  const after = totalGains(gainsOf(allowedBad), observations);
+  for (let k = 0; k < after.length; k++) after[k]! += wealth[k]!;
+  return after;
+}
+
+const known = new Map<number, Gains>();
+
+function gainsOf(allowedBad: number): Gains {
+  const found = known.get(allowedBad);
+  if (found) return found;
+  const gains = gainsByBadness(badness =>
+    multiples.map(multiple => Math.log1p(((1 - multiple) * (allowedBad - badness)) / (1 - allowedBad))),
+  );
+  known.set(allowedBad, gains);
+  return gains;
 }
 
 /** A bet that lost this much starts again: the model was still bad then, which says nothing about now. */
-export const isLost = (wealth: Wealth) => logMean(wealth) < -recoveredAt;
+export const isLost = (wealth: Wealth) =>
+  highestOf(wealth) < -recoveredAt + Math.log(multiples.length) && logMean(wealth) < -recoveredAt;

@@ -3,8 +3,10 @@ import {
   accumulate,
   type DetectorParameters,
   type Evidence,
+  highestOf,
   logMean,
   noEvidence,
+  reaches,
   strength,
 } from './detector.ts';
 import { accumulateRecovery, isLost, noRecovery, recoveredAt, type Wealth } from './recovery.ts';
@@ -14,9 +16,16 @@ export interface Stream {
   /** Nothing earlier counts: the first tick, or when a route began to try the model again. */
   readonly countedFrom: number;
   readonly evidence: Evidence;
-  /** For each alternative, what was counted since its sum last stood at zero: a change to it began there, if any did. */
-  readonly building: readonly Span[];
+  /** The last tick. */
+  readonly at: number;
+  /**
+   * For each alternative, what was counted since its sum last stood at zero: a change to it began there, if any did.
+   * Null where the sum stands at zero; empty where all do, so that healthy models take no memory for it.
+   */
+  readonly building: readonly (Span | null)[];
   readonly recovery: Wealth;
+  /** The lowest that its ln has been: how far it has risen since tells of the latest requests alone. */
+  readonly recoveryLow: number;
   readonly recoverySince: number;
   /** While the verdict stands, or the last time it did. */
   readonly fired?: Fired;
@@ -43,15 +52,17 @@ export function newStream(parameters: DetectorParameters, at: number): Stream {
   return {
     countedFrom: at,
     evidence: noEvidence(parameters),
-    building: nothingBuilding(parameters, at),
+    at,
+    building: nothingBuilding,
     recovery: noRecovery,
+    recoveryLow: 0,
     recoverySince: at,
     stands: false,
   };
 }
 
-const nothingBuilding = ({ alternatives }: DetectorParameters, since: number): readonly Span[] =>
-  alternatives.map(() => ({ since, requests: 0, bad: 0 }));
+const nothingBuilding: Stream['building'] = [];
+const nothingSince = (since: number): Span => ({ since, requests: 0, bad: 0 });
 
 export interface StreamTick {
   readonly at: number;
@@ -67,21 +78,19 @@ export interface StreamTick {
  */
 export function step(stream: Stream, tick: StreamTick, parameters: DetectorParameters): Stream {
   const evidence = accumulate(stream.evidence, tick.observations, parameters);
-  const total = strength(evidence);
-  const building = buildingAfter(stream, evidence, tick);
-  const { recovery, recoverySince } = recoveryAfter(stream, tick, parameters);
-  const next = { ...stream, evidence, building, recovery, recoverySince };
-  if (total >= parameters.threshold && tick.enoughRequests)
-    return fire(next, tick, 'shiryaev-roberts', total, parameters);
-  if (tick.hardDown && !isStillFired(stream)) return fire(next, tick, 'hard-down', total, parameters);
+  const building = buildingAfter(stream, evidence, tick.counts);
+  const { recovery, recoveryLow, recoverySince } = recoveryAfter(stream, tick, parameters);
+  const next = { ...stream, at: tick.at, evidence, building, recovery, recoveryLow, recoverySince };
+  if (tick.enoughRequests && reaches(evidence, parameters.threshold))
+    return fire(next, tick, 'shiryaev-roberts', parameters);
+  if (tick.hardDown && !isStillFired(stream)) return fire(next, tick, 'hard-down', parameters);
   if (stream.stands && logMean(next.recovery) >= recoveredAt) return { ...next, stands: false };
   return next;
 }
 
-/** One nothing is enough for all the alternatives that have nothing building. */
-function buildingAfter({ building }: Stream, { sum }: Evidence, { at, counts }: StreamTick): readonly Span[] {
-  const nothing: Span = { since: at, requests: 0, bad: 0 };
-  return building.map((span, k) => (sum[k]! > 0 ? extend(span, counts) : nothing));
+function buildingAfter({ at, building }: Stream, { sum }: Evidence, counts: Counts): Stream['building'] {
+  if (highestOf(sum) === 0) return nothingBuilding;
+  return sum.map((height, k) => (height > 0 ? extend(building[k] ?? nothingSince(at), counts) : null));
 }
 
 /** The evidence and the recovery are counted from now on: a route begins to try this model again. */
@@ -100,26 +109,22 @@ function recoveryAfter(
   stream: Stream,
   tick: StreamTick,
   { allowedBad }: DetectorParameters,
-): Pick<Stream, 'recovery' | 'recoverySince'> {
+): Pick<Stream, 'recovery' | 'recoveryLow' | 'recoverySince'> {
   const recovery = accumulateRecovery(stream.recovery, tick.observations, allowedBad);
-  return isLost(recovery)
-    ? { recovery: noRecovery, recoverySince: tick.at }
-    : { recovery, recoverySince: stream.recoverySince };
+  if (isLost(recovery)) return { recovery: noRecovery, recoveryLow: 0, recoverySince: tick.at };
+  const recoveryLow = Math.min(stream.recoveryLow, logMean(recovery));
+  return { recovery, recoveryLow, recoverySince: stream.recoverySince };
 }
 
-function fire(
-  stream: Stream,
-  tick: StreamTick,
-  rule: Fired['rule'],
-  evidence: number,
-  parameters: DetectorParameters,
-): Stream {
+function fire(stream: Stream, tick: StreamTick, rule: Fired['rule'], parameters: DetectorParameters): Stream {
   const span = likeliest(stream);
   return {
     countedFrom: stream.countedFrom,
     evidence: noEvidence(parameters),
-    building: nothingBuilding(parameters, tick.at),
+    at: tick.at,
+    building: nothingBuilding,
     recovery: noRecovery,
+    recoveryLow: 0,
     recoverySince: tick.at,
     stands: true,
     fired: {
@@ -127,14 +132,15 @@ function fire(
       standsSince: stream.stands ? stream.fired!.standsSince : tick.at,
       since: isStillFired(stream) ? stream.fired!.since : span.since,
       rule,
-      evidence,
+      evidence: strength(stream.evidence),
       span,
     },
   };
 }
 
 /** The span of the alternative that the requests speak for most. */
-const likeliest = ({ evidence: { sum }, building }: Stream): Span => building[sum.indexOf(Math.max(...sum))]!;
+const likeliest = ({ at, evidence: { sum }, building }: Stream): Span =>
+  building[sum.indexOf(highestOf(sum))] ?? nothingSince(at);
 
 const extend = (span: Span, { requests, bad }: Counts): Span => ({
   since: span.since,
@@ -157,16 +163,19 @@ export function streamView(
   | 'evidence'
   | 'evidenceThreshold'
   | 'recovery'
+  | 'recoveryRise'
   | 'recoverySince'
   | 'counts'
   | 'allowedBad'
 > {
   const { fired, stands } = stream;
+  const recovery = logMean(stream.recovery);
   const view = {
     stands,
-    evidence: stands ? fired!.evidence : Math.max(0, strength(stream.evidence)),
+    evidence: stands ? fired!.evidence : atLeastZero(stream.evidence),
     evidenceThreshold: parameters.threshold,
-    recovery: logMean(stream.recovery),
+    recovery,
+    recoveryRise: recovery - stream.recoveryLow,
     recoverySince: stream.recoverySince,
     counts: stands ? fired!.span : windowCounts,
     allowedBad: parameters.allowedBad,
@@ -175,3 +184,5 @@ export function streamView(
   const { at: firedAt, since, rule, standsSince } = fired;
   return stands ? { ...view, standsSince, firedAt, since, rule } : { ...view, firedAt, since, rule };
 }
+
+const atLeastZero = (evidence: Evidence): number => (reaches(evidence, 0) ? strength(evidence) : 0);

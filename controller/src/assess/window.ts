@@ -5,15 +5,17 @@ import type { Counts } from '../types.ts';
  * tick, so that a step costs no copy of the rest.
  */
 export interface Window {
-  readonly current: Bucket;
+  readonly current: Buckets;
   /** Newest first. */
-  readonly past: readonly Bucket[];
+  readonly past: Buckets;
 }
 
-interface Bucket extends Counts {
-  readonly start: number;
-  readonly end: number;
-}
+/**
+ * Start, end, requests and badness of one bucket after the other. Plain numbers in a row take a fifth of the memory
+ * that objects would, which is what counts for thousands of models.
+ */
+type Buckets = readonly number[];
+const [start, end, requests, bad, bucketSize] = [0, 1, 2, 3, 4];
 
 const minuteMs = 60_000;
 const fineMs = 10 * minuteMs;
@@ -24,53 +26,48 @@ const longestMs = 6 * 60 * minuteMs;
 const patienceMs = [10, 30, 60, 120, 360].map(minutes => minutes * minuteMs);
 
 export function emptyWindow(at: number): Window {
-  return { current: { start: at, end: at, requests: 0, bad: 0 }, past: [] };
+  return { current: [at, at, 0, 0], past: [] };
 }
 
-export function addToWindow(window: Window, at: number, { requests, bad }: Counts): Window {
-  const { current, past } = window;
-  if (at - current.start < minuteMs)
+export function addToWindow({ current, past }: Window, at: number, added: Counts): Window {
+  if (at - current[start]! < minuteMs)
     return {
       past,
-      current: {
-        start: current.start,
-        end: at,
-        requests: current.requests + requests,
-        bad: current.bad + bad,
-      },
+      current: [current[start]!, at, current[requests]! + added.requests, current[bad]! + added.bad],
     };
-  return { current: { start: current.end, end: at, requests, bad }, past: coarsen([current, ...past], at) };
+  return {
+    past: coarsen([...current, ...past], at),
+    current: [current[end]!, at, added.requests, added.bad],
+  };
 }
 
 /** Minutes older than ten are joined into half hours, and those older than six hours are dropped. */
-function coarsen(buckets: readonly Bucket[], at: number): Bucket[] {
-  const kept: Bucket[] = [];
-  for (const bucket of buckets) {
-    if (at - bucket.end > longestMs) break;
-    const newer = kept.at(-1);
-    const joinable = newer && at - newer.end > fineMs && newer.end - bucket.start <= coarseMs;
-    if (joinable) kept[kept.length - 1] = join(newer, bucket);
-    else kept.push(bucket);
+function coarsen(buckets: Buckets, at: number): Buckets {
+  const kept: number[] = [];
+  for (let older = 0; older < buckets.length; older += bucketSize) {
+    if (at - buckets[older + end]! > longestMs) break;
+    const newer = kept.length - bucketSize;
+    const joinable =
+      newer >= 0 &&
+      at - kept[newer + end]! > fineMs &&
+      kept[newer + end]! - buckets[older + start]! <= coarseMs;
+    if (joinable) {
+      kept[newer + start] = buckets[older + start]!;
+      kept[newer + requests]! += buckets[older + requests]!;
+      kept[newer + bad]! += buckets[older + bad]!;
+    } else for (let column = 0; column < bucketSize; column++) kept.push(buckets[older + column]!);
   }
   return kept;
 }
 
-const join = (newer: Bucket, older: Bucket): Bucket => ({
-  start: older.start,
-  end: newer.end,
-  requests: newer.requests + older.requests,
-  bad: newer.bad + older.bad,
-});
-
 /** Requests and badness of the buckets that end within the last `ms`. */
 export function countsWithin({ current, past }: Window, at: number, ms: number): Counts {
-  let { requests, bad } = current;
-  for (const bucket of past) {
-    if (at - bucket.end > ms) break;
-    requests += bucket.requests;
-    bad += bucket.bad;
+  const counts = { requests: current[requests]!, bad: current[bad]! };
+  for (let bucket = 0; bucket < past.length && at - past[bucket + end]! <= ms; bucket += bucketSize) {
+    counts.requests += past[bucket + requests]!;
+    counts.bad += past[bucket + bad]!;
   }
-  return { requests, bad };
+  return counts;
 }
 
 /** True when the smallest window that holds `minimum` requests is at most six hours long. */

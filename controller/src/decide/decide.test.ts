@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import type { Assessment, LevelAssessment, Phase, ProbeResult, SignalAssessment, Verdict } from '../types.ts';
 import { isChange } from '../types.ts';
 import { decide } from './decide.ts';
+import { backoffMs } from './failover.ts';
 import type { Situation } from './situation.ts';
 import { allTo } from './weights.ts';
 
@@ -29,6 +30,7 @@ const level = (name: (typeof levels)[number]) =>
       firedAt: time,
       recovery: fc.double({ min: -7, max: 20, noNaN: true }),
       recoverySince: time,
+      recoveryRise: fc.double({ min: 0, max: 20, noNaN: true }),
     })
     .map(
       (drawn): LevelAssessment => ({
@@ -137,16 +139,24 @@ test('every decision explains itself in numbers, and every change keeps the whol
   );
 });
 
-test('traffic never goes to a target with a critical verdict, but for the share in which a primary proves itself', () => {
+test('traffic goes to a target with a critical verdict only if it was drained, waited its time and passes its probe', () => {
   fc.assert(
     fc.property(situation, situation => {
       const decision = decide(situation);
       if (decision.kind !== 'failover') return;
-      const verdict = situation.assessments.get(decision.to)!.verdict;
-      expect(verdict).not.toMatchObject({ kind: 'degraded', level: 'critical' });
+      const { state, probes, route, now, freshMs } = situation;
+      const { verdict, signals } = situation.assessments.get(decision.to)!;
       expect(decision.next.weights[decision.to]).toBe(10_000);
+      if (verdict.kind !== 'degraded' || verdict.level !== 'critical') return;
+      const firedAt = Math.max(
+        ...signals.map(({ levels }) => (levels.critical.stands ? levels.critical.firedAt! : 0)),
+      );
+      expect(state.weights[decision.to]).toBe(0);
+      expect(probes.get(decision.to)?.kind).toBe('passed');
+      expect(probes.get(decision.to)!.at).toBeGreaterThanOrEqual(now - freshMs);
+      expect(now - firedAt).toBeGreaterThan(backoffMs(route.failback, state.backoff.level));
     }),
-    { numRuns: 2000, seed },
+    { numRuns: 5000, seed },
   );
 });
 

@@ -8,7 +8,16 @@ import {
   type Phase,
   type SignalAssessment,
 } from '../types.ts';
-import { backoffMs, failover, firedSince, signalOf, troubleSince, verdictOf, vet } from './failover.ts';
+import {
+  backoffMs,
+  failover,
+  firedSince,
+  isRecovering,
+  signalOf,
+  troubleSince,
+  verdictOf,
+  vet,
+} from './failover.ts';
 import type { Situation } from './situation.ts';
 import { allTo, share } from './weights.ts';
 import { hold, measured } from './words.ts';
@@ -135,7 +144,7 @@ function leaveBackup(situation: Situation, backup: string): Decision | undefined
     );
   }
   const trouble = troubleSince(situation, backup, situation.state.phase.since);
-  if (!trouble) return undefined;
+  if (!trouble || isRecovering(trouble)) return undefined;
   return failover(situation, {
     leaving: backup,
     reason: 'backup_degraded',

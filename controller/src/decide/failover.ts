@@ -6,6 +6,7 @@ import type {
   Change,
   Decision,
   LevelAssessment,
+  ProbeResult,
   ReasonCode,
   SignalAssessment,
   Verdict,
@@ -27,6 +28,7 @@ export function decidePrimary(situation: Situation): Decision {
   }
   const trouble = troubleSince(situation, primary, situation.state.phase.since);
   if (!trouble) return holdOldVerdict(situation, primary, verdict.signal);
+  if (isRecovering(trouble)) return holdRecovering(primary, trouble);
   return failover(situation, {
     leaving: primary,
     reason: 'degraded',
@@ -41,6 +43,22 @@ function holdOldVerdict(situation: Situation, model: string, signal: SignalAsses
   return hold(
     'old_verdict',
     `${model} serves; its verdict is from before it was put in charge, and nothing new speaks against it (${measured(evidence, 'critical')})`,
+    { evidence },
+  );
+}
+
+/**
+ * What came last speaks for the model: about five good requests in a row at the spec's thresholds. A route that could
+ * not be moved in time, because nobody could take over, is not moved once the trouble is over; while it goes on, bad
+ * requests soon say so again.
+ */
+export const isRecovering = ({ levels: { critical } }: SignalAssessment) => critical.recoveryRise >= 0.1;
+
+function holdRecovering(model: string, evidence: SignalAssessment): Decision {
+  const { recoveryRise } = evidence.levels.critical;
+  return hold(
+    'recovering',
+    `${model} serves and is recovering, with ${recoveryRise.toFixed(1)} nats for it lately (${measured(evidence, 'critical')})`,
     { evidence },
   );
 }
@@ -140,7 +158,7 @@ function outlived(
   const standing = assessments.get(model)?.signals.filter(({ levels }) => levels.critical.stands) ?? [];
   const probe = probes.get(model);
   if (standing.length === 0 || (state.weights[model] ?? 0) > 0) return undefined;
-  if (probe?.kind !== 'passed' || now - probe.at > freshMs) return undefined;
+  if (probe?.kind !== 'passed' || now - probe.at > freshMs || settlesInMs(probe, now) > 0) return undefined;
   const ageMs = now - Math.max(...standing.map(({ levels }) => levels.critical.firedAt!));
   if (ageMs <= backoffMs(route.failback, state.backoff.level)) return undefined;
   const minutes = Math.round(ageMs / 60_000);
@@ -149,6 +167,15 @@ function outlived(
     why: `${standing[0]!.signal} critical ${minutes} min ago and no traffic since, its probe passed in ${Math.round(probe.durationMs)} ms`,
   };
 }
+
+/**
+ * A probe that has just begun to pass again vouches for nobody yet: after an outage of everything the targets come back
+ * one by one, and the one that serves may only be a moment behind.
+ */
+const settleMs = 10_000;
+
+const settlesInMs = ({ recoveredAt }: Extract<ProbeResult, { kind: 'passed' }>, now: number) =>
+  recoveredAt === undefined ? 0 : recoveredAt + settleMs - now;
 
 /** A target is vouched for by a probe that passed lately, or by evidence from traffic. */
 export function vet(
@@ -160,6 +187,8 @@ export function vet(
   const probe = probes.get(model);
   if (probe?.kind === 'failed')
     return { vetted: false, why: `its probe failed ${times(probe.failures)}: ${probe.reason}` };
+  if (probe && settlesInMs(probe, now) > 0)
+    return { vetted: false, why: `its probe passes again, but not yet for ${settleMs / 1000} s` };
   if (probe && now - probe.at <= freshMs) {
     const passed = `its probe passed in ${Math.round(probe.durationMs)} ms`;
     return {

@@ -13,6 +13,7 @@ const level: LevelAssessment = {
   evidenceThreshold: 24.36,
   recovery: 0,
   recoverySince: 0,
+  recoveryRise: 0,
   counts: { requests: 812, bad: 170.52 },
   allowedBad: 0.05,
   threshold: 0.85,

@@ -45,7 +45,7 @@ export function prometheusClient({ url, timeoutMs, headers, onQuery }: Prometheu
     try {
       return await query();
     } catch (error) {
-      throw new Error(`Prometheus at ${url} did not answer: ${reasonOf(error)}`, { cause: error });
+      throw new Error(`Prometheus at ${url} did not answer: ${reasonOf(error)}`);
     } finally {
       onQuery?.(what, (performance.now() - begun) / 1000);
     }

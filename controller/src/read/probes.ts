@@ -1,6 +1,7 @@
 import type { Model, Policy, Probe } from '@relaycore/rules';
 import { messageOf } from '../errors.ts';
 import type { ProbeResult } from '../types.ts';
+import { probeResult } from './probe-result.ts';
 
 /** Requests of the controller's own, sent directly to every target of a route on a schedule. */
 export interface Prober {
@@ -22,16 +23,8 @@ export function startProber(policy: () => Policy, now: () => number): Prober {
     const failure = await firstFailure(model, policy().probes.timeoutMs);
     const at = now();
     const before = results.get(model.id);
-    const result: ProbeResult =
-      failure.reason === undefined
-        ? { kind: 'passed', at, durationMs: failure.durationMs }
-        : {
-            kind: 'failed',
-            at,
-            reason: failure.reason,
-            failures: before?.kind === 'failed' ? before.failures + 1 : 1,
-            since: before?.kind === 'failed' ? before.since : at,
-          };
+    const { reason, durationMs } = failure;
+    const result = probeResult(before, at, reason === undefined ? { durationMs } : { failure: reason });
     results.set(model.id, result);
     return result;
   }

@@ -484,6 +484,7 @@ function signalOf(signal: SignalAssessment['signal'], counts: Counts): SignalAss
     evidenceThreshold: 15,
     recovery: 0,
     recoverySince: eight,
+    recoveryRise: 0,
     counts: name === 'critical' ? counts : { requests: 0, bad: 0 },
     allowedBad: 0.1,
     threshold: 0.9,

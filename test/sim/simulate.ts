@@ -1,0 +1,47 @@
+import type { DetectorName } from './detectors.ts';
+import { runAll, type Task } from './pool.ts';
+import type { Scenario } from './scenario.ts';
+import { type Result, type Row, resultOf } from './summary.ts';
+
+export interface SimulateOptions {
+  readonly detectors: readonly DetectorName[];
+  readonly seed: number;
+  /** In place of what the scenarios say. */
+  readonly repeat?: number;
+  readonly threads: number;
+  /** Share of the simulated time that is done. */
+  readonly progress: (share: number) => void;
+}
+
+/** Every scenario at every rate under every detector, as many repeats as it says; one result each. */
+export async function simulate(scenarios: readonly Scenario[], options: SimulateOptions): Promise<Result[]> {
+  const rows = scenarios.flatMap((scenario, index) =>
+    scenario.rates.flatMap(rate =>
+      options.detectors.map(detector => ({
+        index,
+        repeats: options.repeat ?? scenario.repeat,
+        row: { scenario: scenario.name, level: scenario.level, rate, detector } satisfies Row,
+      })),
+    ),
+  );
+  const tasks = rows.flatMap(({ index, repeats, row: { rate, detector } }) =>
+    Array.from(
+      { length: repeats },
+      (_, repeat): Omit<Task, 'index'> => ({
+        scenario: index,
+        job: { rate, detector, repeat, seed: options.seed },
+      }),
+    ),
+  );
+  const totalMs = tasks.reduce((sum, { scenario }) => sum + scenarios[scenario]!.durationMs, 0);
+  let doneMs = 0;
+  const scores = await runAll(scenarios, tasks, options.threads, ({ scenario }) => {
+    doneMs += scenarios[scenario]!.durationMs;
+    options.progress(doneMs / totalMs);
+  });
+  let first = 0;
+  return rows.map(({ repeats, row }) => {
+    first += repeats;
+    return resultOf(row, scores.slice(first - repeats, first));
+  });
+}
