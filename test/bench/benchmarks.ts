@@ -1,0 +1,11 @@
+import { assess } from './assess.ts';
+import { read } from './read.ts';
+import type { Result } from './side-by-side.ts';
+
+export interface Benchmark {
+  readonly about: string;
+  /** `progress` takes one line a call. */
+  run(progress: (line: string) => void): Promise<readonly Result[]>;
+}
+
+export const benchmarks: Readonly<Record<string, Benchmark>> = { assess, read };

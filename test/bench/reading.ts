@@ -1,0 +1,25 @@
+import type { CounterMemory, CounterSample } from '../../controller/src/read/increments.ts';
+import { readTick } from '../../controller/src/read/tick.ts';
+import { type Fleet, tickMs } from './fleet.ts';
+
+/** The controller's own reading of one tick, all that follows the answers of Prometheus. */
+export function newReading({ policy }: Fleet) {
+  let memory: CounterMemory | undefined;
+  let at = 0;
+  return (counters: readonly CounterSample[]) => {
+    at += tickMs;
+    const targets = targetsOf(counters);
+    const read = readTick(policy, memory, 'prometheus', {
+      at,
+      scrapedAt: targets.map(labels => ({ labels, value: at / 1000 })),
+      startedAt: targets.map(labels => ({ labels, value: 0 })),
+      counters,
+    });
+    memory = read.memory;
+    return read.models;
+  };
+}
+
+function targetsOf(counters: readonly CounterSample[]): readonly CounterSample['labels'][] {
+  return [...new Map(counters.map(({ labels }) => [labels.instance, labels])).values()];
+}
