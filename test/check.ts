@@ -10,6 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 const checks: readonly { readonly name: string; readonly command: readonly string[] }[] = [
   { name: 'types', command: ['tsc', '-p', '.'] },
+  { name: 'what is published', command: ['tsc', '-b', 'instrumentation', 'rules', 'controller'] },
   {
     name: 'lint and format',
     command: ['biome', 'check', '--config-path=test/lint.json', '--error-on-warnings', '.'],

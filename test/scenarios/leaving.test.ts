@@ -125,7 +125,7 @@ describe('a critical primary is left for the best backup that is vouched for', (
     mail.passes(minutes(5));
     expect(mail.changes()).toEqual([]);
     mail.probe('spam-v3', 'passes');
-    mail.passes(seconds(5));
+    mail.until('failover', minutes(1));
     expect(mail.state().weights).toEqual(allTo('spam-v3'));
   });
 
@@ -222,5 +222,23 @@ describe('the backup that serves goes bad too', () => {
       weights: { 'spam-v1': 10_000, 'spam-v2': 0 },
       backoff: { returnedAt: mail.now() },
     });
+  });
+});
+
+describe('a trouble that is over moves nothing', () => {
+  test('all targets are out together; when they are back, the route is still where it was', () => {
+    const mail = tell({ targets: ['spam-v1', 'spam-v2'] });
+    mail.passes(minutes(10));
+    mail.behaves('spam-v1', { success: 0 });
+    mail.probe('spam-v2', 'fails');
+    mail.until('no_vetted_backup', minutes(1));
+    mail.passes(minutes(5));
+    mail.behaves('spam-v1', { success: 0.99 });
+    mail.probe('spam-v2', 'passes');
+    expect(mail.until('recovering', minutes(1)).words).toMatch(
+      /spam-v1 serves and is recovering, with \d+\.\d nats for it lately/,
+    );
+    mail.until('healthy', minutes(5));
+    expect(mail.changes()).toEqual([]);
   });
 });

@@ -75,7 +75,7 @@ describe('the primary comes back step by step', () => {
       'spam-v2 serves; spam-v1 is not tried: its probe failed 3 times in a row: answered 503',
     );
     mail.probe('spam-v1', 'passes');
-    mail.until('probe', seconds(5));
+    mail.until('probe', seconds(10));
   });
 
   test('a primary without probes is tried when the wait is over', () => {
@@ -138,7 +138,7 @@ describe('the primary comes back step by step', () => {
     const { levels } = signalOf(mail.assessment('spam-v1'), 'accuracy');
     expect(levels.critical.stands).toBe(true);
     mail.probe('spam-v2', 'passes');
-    expect(mail.until('failover', seconds(5))).toMatchObject({ signal: 'success' });
+    expect(mail.until('failover', seconds(10))).toMatchObject({ signal: 'success' });
     mail.behaves('spam-v1', { success: 0.99, accuracy: 0.76 });
     mail.until('probe', minutes(16));
     mail.until('not_proven', minutes(31));

@@ -76,6 +76,7 @@ export function tell({
   const behaviours = new Map(targets.map(model => [model, healthy]));
   const probes = new Map<string, 'passes' | 'fails'>(targets.map(model => [model, 'passes']));
   const failedSince = new Map<string, number>();
+  const recoveredAt = new Map<string, number>();
   const models = new Map<string, ModelState>();
   const assessments = new Map<string, Assessment>();
   const changes: (Change & { at: number })[] = [];
@@ -145,12 +146,17 @@ export function tell({
     state = { route: route.name, generation: state.generation + 1, ...decision.next, updatedAt: now };
   }
 
+  function recovered(model: string): { recoveredAt?: number } {
+    const at = recoveredAt.get(model);
+    return at === undefined ? {} : { recoveredAt: at };
+  }
+
   function probeResults(): ReadonlyMap<string, ProbeResult> {
     return new Map(
       [...probes].map(([model, result]) => [
         model,
         result === 'passes'
-          ? { kind: 'passed', at: now, durationMs: 12 }
+          ? { kind: 'passed', at: now, durationMs: 12, ...recovered(model) }
           : {
               kind: 'failed',
               at: now,
@@ -176,6 +182,7 @@ export function tell({
       if (result === undefined) probes.delete(model);
       else probes.set(model, result);
       if (result === 'fails') failedSince.set(model, now);
+      else if (failedSince.has(model)) recoveredAt.set(model, now);
     },
     traffic(requestsPerSecond) {
       rate = requestsPerSecond;
