@@ -66,12 +66,16 @@ export function increments(
   return { memory: { source, counters }, increments: grown };
 }
 
+/** The start of one process is told alike each time, but for what rounding does. */
+const sameStartMs = 100;
+
 /**
- * Started since the last sight, by a clock that may be ahead of ours: then the same process would look new at every
- * tick, so its start has to differ as well.
+ * It tells a later start than the process that was seen last. Compared with that start, not with the tick: a process
+ * may begin before a tick that still saw the last sample of its predecessor, and clocks of other machines run ahead.
  */
 function isAnotherProcess(before: Sight, started: number | undefined): boolean {
-  return started !== undefined && started !== before.startedAt && started > before.at;
+  if (started === undefined) return false;
+  return started > (before.startedAt === undefined ? before.at : before.startedAt + sameStartMs);
 }
 
 function latest(counters: ReadonlyMap<string, { readonly at: number }>): number | undefined {

@@ -113,21 +113,22 @@ describe('absence', () => {
 describe('a Prometheus', () => {
   test('that stops is a problem and everything unknown; back again, nothing counts twice', async () => {
     const reader = newReader();
-    page.counts({ ok: 100, error: 0 });
-    await scraped('ok', 100);
+    // Not what the test before left: that was another process.
+    page.counts({ ok: 110, error: 0 });
+    await scraped('ok', 110);
     await reader.read(policy, Date.now());
-    page.counts({ ok: 150, error: 2 });
-    await scraped('ok', 150);
+    page.counts({ ok: 160, error: 2 });
+    await scraped('ok', 160);
     expect(counted(await reader.read(policy, Date.now()))).toEqual({ good: 50, bad: 2 });
     await prometheus.stop();
     const down = await reader.read(policy, Date.now());
     expect(down.problem).toMatch(new RegExp(`^Prometheus at ${prometheus.url} did not answer: .`));
     for (const reading of Object.values(down.models.get('spam-nb')!))
       expect(reading).toEqual({ kind: 'absent', reason: down.problem });
-    page.counts({ ok: 180, error: 3 });
+    page.counts({ ok: 190, error: 3 });
     const port = Number(new URL(prometheus.url).port);
     prometheus = await startPrometheus({ config: configFor(page.address), folder, port });
-    await scraped('ok', 180);
+    await scraped('ok', 190);
     const back = await reader.read(policy, Date.now());
     expect(back.problem).toBeUndefined();
     expect(counted(back)).toEqual({ good: 30, bad: 1 });
