@@ -13,7 +13,7 @@ export const assess: Benchmark = {
 };
 
 /** More than a minute of ticks, so that closing a minute's bucket is among them. */
-const timeRounds = 40;
+const timeRounds = 30;
 const memoryRounds = 3;
 
 function time(progress: (line: string) => void): Promise<Result> {

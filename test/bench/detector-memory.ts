@@ -5,7 +5,8 @@ import { drawReadings, newFleet, tickMs } from './fleet.ts';
 
 /* Prints what the named detector holds between ticks, in bytes a model: its state and its last answer. */
 
-const fleet = newFleet();
+const enoughModels = 2000;
+const fleet = newFleet(enoughModels);
 const before = bytesInUse();
 const tick = detectors[process.argv[2] as DetectorName](fleet);
 const at = passSixHours(fleet, [tick], 'six hours');

@@ -20,6 +20,8 @@ export type DetectorName = keyof typeof detectors;
 
 const hourMs = 3_600_000;
 const minuteMs = 60_000;
+/** Times as large as real ones: small whole numbers would take less memory. */
+const startedAt = Date.UTC(2026, 0, 1);
 
 /**
  * Six hours of traffic in few ticks: half hours, then minutes, then real ones, so that every window is as full as in a
@@ -27,12 +29,16 @@ const minuteMs = 60_000;
  */
 export function passSixHours(fleet: Fleet, ticks: readonly Tick[], seed: string): number {
   const random = seeded(seed);
-  const [coarse, fine, real] = [10 * hourMs, 16 * hourMs - 20 * minuteMs, 16 * hourMs];
-  let at = coarse;
-  while (at < real + minuteMs) {
-    at += at < fine - hourMs / 2 ? hourMs / 2 : at < real ? minuteMs : tickMs;
-    const readings = drawReadings(random, fleet);
-    for (const tick of ticks) tick(readings, at);
-  }
+  let at = startedAt;
+  for (const [stepMs, untilMs] of [
+    [hourMs / 2, 5.5 * hourMs],
+    [minuteMs, 6 * hourMs],
+    [tickMs, 6 * hourMs + minuteMs],
+  ] as const)
+    while (at - startedAt < untilMs) {
+      at += stepMs;
+      const readings = drawReadings(random, fleet);
+      for (const tick of ticks) tick(readings, at);
+    }
   return at;
 }

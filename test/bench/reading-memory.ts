@@ -5,7 +5,8 @@ import { newReading } from './reading.ts';
 
 /* Prints what reading holds between ticks, in bytes a model: the last sight of every counter. */
 
-const fleet = newFleet();
+const enoughModels = 2000;
+const fleet = newFleet(enoughModels);
 const counters = newCounters(fleet);
 const random = seeded('read');
 const before = bytesInUse();

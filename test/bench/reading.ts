@@ -5,7 +5,7 @@ import { type Fleet, tickMs } from './fleet.ts';
 /** The controller's own reading of one tick, all that follows the answers of Prometheus. */
 export function newReading({ policy }: Fleet) {
   let memory: CounterMemory | undefined;
-  let at = 0;
+  let at = Date.UTC(2026, 0, 1);
   return (counters: readonly CounterSample[]) => {
     at += tickMs;
     const targets = targetsOf(counters);
