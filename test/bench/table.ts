@@ -1,3 +1,4 @@
+import { inColumns } from '../support/columns.ts';
 import type { Result } from './side-by-side.ts';
 
 /** The results for people, one line each. */
@@ -12,16 +13,7 @@ export function tableOf(results: readonly Result[]): string {
     ...peers.flatMap(peer => [peer, '× ours']),
   ];
   const rows = [headings, ...results.map(result => cells(result, peers))];
-  const widths = headings.map((_, column) => Math.max(...rows.map(row => row[column]!.length)));
-  const lines = rows.map(row =>
-    row
-      .map((cell, column) =>
-        column < textColumns ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
-      )
-      .join('  ')
-      .trimEnd(),
-  );
-  return [...lines, '', legend].join('\n');
+  return [...inColumns(rows, textColumns), '', legend].join('\n');
 }
 
 const textColumns = 2;

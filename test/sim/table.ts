@@ -1,18 +1,10 @@
+import { inColumns } from '../support/columns.ts';
 import type { Quantiles, Result } from './summary.ts';
 
 /** The results for people, one line each. */
 export function tableOf(results: readonly Result[]): string {
   const rows = [headings, ...results.map(cells)];
-  const widths = headings.map((_, column) => Math.max(...rows.map(row => row[column]!.length)));
-  const lines = rows.map(row =>
-    row
-      .map((cell, column) =>
-        column < textColumns ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
-      )
-      .join('  ')
-      .trimEnd(),
-  );
-  return [...lines, '', legend].join('\n');
+  return [...inColumns(rows, textColumns), '', legend].join('\n');
 }
 
 const headings = [
