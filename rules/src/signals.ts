@@ -6,6 +6,8 @@ import type { ThresholdsFile } from './schema.ts';
  */
 export interface Signal {
   readonly name: SignalName;
+  /** Whether one observation is bad or not (a rate), or bad to a degree (a score). */
+  readonly kind: 'rate' | 'score';
   readonly levels: Readonly<Record<Level, SignalLevel>>;
 }
 
@@ -65,6 +67,7 @@ export function signalsOf(thresholds: Thresholds): readonly Signal[] {
   return [
     {
       name: 'success',
+      kind: 'rate',
       levels: bothLevels(level => ({
         allowedBad: complement(thresholds.successRate[level]),
         threshold: thresholds.successRate[level],
@@ -73,6 +76,7 @@ export function signalsOf(thresholds: Thresholds): readonly Signal[] {
     },
     {
       name: 'latency',
+      kind: 'rate',
       levels: bothLevels(level => ({
         allowedBad: thresholds.slowFraction,
         threshold: thresholds.latencyMs[level],
@@ -82,6 +86,7 @@ export function signalsOf(thresholds: Thresholds): readonly Signal[] {
     },
     {
       name: 'accuracy',
+      kind: 'score',
       levels: bothLevels(level => ({
         allowedBad: complement(thresholds.accuracy[level]),
         threshold: thresholds.accuracy[level],

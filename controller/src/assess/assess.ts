@@ -94,8 +94,8 @@ function sharedParameters(
   level: Level,
   { detection, defaults }: Policy,
 ): DetectorParameters {
+  const { kind } = signal;
   const { allowedBad } = signal.levels[level];
-  const kind = signal.name === 'accuracy' ? 'score' : 'rate';
   const key = `${kind} ${level} ${allowedBad}`;
   const shared =
     byValue.get(key) ??
