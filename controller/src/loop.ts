@@ -5,7 +5,7 @@ import { type Reconciled, reconcile } from './apply/reconcile.ts';
 import type { ModelState } from './assess/assess.ts';
 import { type Incident, incidentOf } from './assess/incident.ts';
 import { assessModels } from './assess/models.ts';
-import { withProbes } from './assess/unreachable.ts';
+import { judgeWithoutRequests } from './assess/without-requests.ts';
 import type { Clock } from './clock.ts';
 import { decide } from './decide/decide.ts';
 import { allTo } from './decide/weights.ts';
@@ -127,7 +127,12 @@ export function createLoop(parts: LoopParts): Loop {
     const assessed = assessModels(policy, models, readings, states);
     const assessments =
       readings.problem === undefined
-        ? withProbes(assessed, prober.results(), readings.at, policy.detection.hardDown)
+        ? judgeWithoutRequests(assessed, {
+            probes: prober.results(),
+            routes: states,
+            at: readings.at,
+            rule: policy.detection.hardDown,
+          })
         : assessed;
     const incident = incidentOf(assessments, policy.incidents);
     const routes = new Map<string, RouteStatus>();

@@ -1,4 +1,5 @@
 import type { Level, SignalName } from '@relaycore/rules';
+import type { Silence } from './assess/silence.ts';
 import type { Trend } from './assess/trend.ts';
 
 /*
@@ -93,6 +94,8 @@ export interface Assessment {
   readonly at: number;
   /** The worst of the signals. */
   readonly verdict: Verdict;
+  readonly silence?: Silence;
+  /** Put together when first asked for: of the model as it is then. */
   readonly signals: readonly SignalAssessment[];
 }
 

@@ -78,6 +78,8 @@ export interface Detection {
     readonly critical: number;
   };
   readonly agreementMs: { readonly mild: number; readonly severe: number };
+  /** Whether evidence counts less against a model whose badness comes in bursts. */
+  readonly tempering: boolean;
   readonly hardDown?: { readonly failures: number; readonly forMs: number };
 }
 
@@ -200,10 +202,11 @@ function substitute(
 }
 
 function resolve(file: PolicyFile): Policy {
-  const defaults = mergeThresholds(shippedThresholds, file.model_performance);
+  const thresholds = mergeThresholds(shippedThresholds, file.model_performance);
+  const defaults = { thresholds, signals: signalsOf(thresholds) };
   const { detection, alert_settings: alerts, notifications } = file;
   return {
-    defaults: signalsOf(defaults),
+    defaults: defaults.signals,
     models: mapValues(file.models, (model, id) => resolveModel(id, model, defaults)),
     routes: mapValues(file.routes, (route, name) => resolveRoute(name, route)),
     detection: {
@@ -219,6 +222,7 @@ function resolve(file: PolicyFile): Policy {
         mild: detection.agreement_seconds.mild * 1000,
         severe: detection.agreement_seconds.severe * 1000,
       },
+      tempering: detection.tempering,
       ...(detection.hard_down.enabled && {
         hardDown: { failures: detection.hard_down.failures, forMs: detection.hard_down.seconds * 1000 },
       }),
@@ -247,13 +251,20 @@ function resolve(file: PolicyFile): Policy {
   };
 }
 
-function resolveModel(id: string, model: PolicyFile['models'][string], defaults: Thresholds): Model {
+interface Defaults {
+  readonly thresholds: Thresholds;
+  readonly signals: readonly Signal[];
+}
+
+function resolveModel(id: string, model: PolicyFile['models'][string], defaults: Defaults): Model {
+  const hasItsOwn = model.accuracy || model.latency || model.success_rate;
   return {
     id,
     name: model.name ?? id,
     profile: model.profile ?? 'neuroweaver',
     probes: model.probes ?? [],
-    signals: signalsOf(mergeThresholds(defaults, model)),
+    // Thousands of models that are judged alike share what follows from their thresholds.
+    signals: hasItsOwn ? signalsOf(mergeThresholds(defaults.thresholds, model)) : defaults.signals,
     ...definedOnly({ version: model.version, endpoint: model.endpoint?.replace(/\/$/, '') }),
   };
 }

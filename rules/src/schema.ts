@@ -184,6 +184,14 @@ export const policySchema = z.strictObject({
           severe: positive('least time over which severe degradation must agree', 15).default(15),
         })
         .prefault({}),
+      tempering: z
+        .boolean()
+        .meta({
+          description:
+            'whether evidence counts less against a model whose failures come in bursts while healthy',
+          examples: [true],
+        })
+        .default(true),
       hard_down: z
         .strictObject({
           enabled: z.boolean().default(true),

@@ -1,5 +1,5 @@
 import { type Level, levels, type Policy, type Signal } from '@relaycore/rules';
-import { assess, type ModelState } from '../../controller/src/assess/assess.ts';
+import { assess, type ModelState, newModelState } from '../../controller/src/assess/assess.ts';
 import type { Assessment, SignalReadings } from '../../controller/src/types.ts';
 
 export const detectorNames = ['ours', 'naive', 'naive-for-5m', 'wilson-3', 'wilson-5'] as const;
@@ -10,6 +10,8 @@ export interface Alarm {
   /** The verdict of that level came up in this tick. */
   readonly fired: Readonly<Record<Level, boolean>>;
   readonly stands: Readonly<Record<Level, boolean>>;
+  /** No request came for longer than it ever should: people are told, whatever the level. */
+  readonly silent?: boolean;
 }
 
 export interface Watched {
@@ -27,7 +29,8 @@ export function ours({ policy, signals, model }: Watched): Ours {
   let state: ModelState | undefined;
   return {
     tick(at, readings, provingSince) {
-      const result = assess(state, {
+      state ??= newModelState(at);
+      return assess(state, {
         model,
         signals,
         policy,
@@ -35,14 +38,16 @@ export function ours({ policy, signals, model }: Watched): Ours {
         at,
         ...(provingSince !== undefined && { provingSince }),
       });
-      state = result.state;
-      return result.assessment;
     },
   };
 }
 
-export function alarmOf({ at, signals }: Assessment): Alarm {
-  const alarm = { fired: { warning: false, critical: false }, stands: { warning: false, critical: false } };
+export function alarmOf({ at, signals, silence }: Assessment): Alarm {
+  const alarm = {
+    fired: { warning: false, critical: false },
+    stands: { warning: false, critical: false },
+    silent: silence !== undefined,
+  };
   for (const { levels: assessed } of signals)
     for (const level of levels) {
       if (assessed[level].stands) alarm.stands[level] = true;

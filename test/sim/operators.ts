@@ -1,4 +1,5 @@
 import type { Level, Policy, Route } from '@relaycore/rules';
+import { judgeWithoutRequests } from '../../controller/src/assess/without-requests.ts';
 import { decide } from '../../controller/src/decide/decide.ts';
 import { allTo } from '../../controller/src/decide/weights.ts';
 import { probeResult } from '../../controller/src/read/probe-result.ts';
@@ -65,14 +66,20 @@ function deciding({ policy, targets, startAt }: OperatorOptions): Operator {
   return {
     shares: () => shares,
     tick(at, readings, probesPass) {
-      const assessments = new Map(
+      const assessed = new Map(
         watched.map((one, i) => [
           names[i]!,
           one.tick(at, readings[i]!, i === 0 ? provingSince(state) : undefined),
         ]),
       );
-      const alarm = alarmOf(assessments.get(names[0]!)!);
       const probes = probe(at, probesPass);
+      const assessments = judgeWithoutRequests(assessed, {
+        probes,
+        routes: new Map([[route.name, state]]),
+        at,
+        rule: policy.detection.hardDown,
+      });
+      const alarm = alarmOf(assessments.get(names[0]!)!);
       const moved = move(decide({ route, state, assessments, probes, now: at, freshMs }), at);
       return { alarm, ...(moved && { moved }) };
     },

@@ -1,5 +1,5 @@
 import type { Policy, Signal } from '@relaycore/rules';
-import { assess } from '../../controller/src/assess/assess.ts';
+import { assess, newModelState } from '../../controller/src/assess/assess.ts';
 import type { SignalReadings } from '../../controller/src/types.ts';
 import { type ConditionsSource, conditionsOf, type EdgesMs, edgesOf } from './conditions.ts';
 import { countersSource } from './counters.ts';
@@ -199,7 +199,7 @@ function drivenBy({ targets }: Scenario): Driven {
 /** ln A as the controller works it out. */
 function evidenceThreshold(policy: Policy, level: Scenario['level']): number {
   const absent = { kind: 'absent', reason: 'nothing was read' } as const;
-  const { assessment } = assess(undefined, {
+  const assessment = assess(newModelState(epochMs), {
     model: 'primary',
     signals: policy.defaults,
     policy,

@@ -45,6 +45,7 @@ export function scorekeeper(
   const total = { requests: 0, failed: 0 };
   let [healthyMs, falseAlarms, falseSwitches, switches] = [0, 0, 0, 0];
   let arrived = 0;
+  let wasSilent = false;
   let open: Open | undefined;
   let next = 0;
 
@@ -58,14 +59,15 @@ export function scorekeeper(
       const degraded = truths[0]!(fromMs, toMs);
       if (!degraded) {
         healthyMs += toMs - fromMs;
-        if (alarm.fired[level]) falseAlarms++;
+        if (alarm.fired[level] || (alarm.silent && !wasSilent)) falseAlarms++;
         if (incidents.length === 1 && alarm.fired.critical) falseSwitches++;
       }
       if (moved) {
         switches++;
         if (moved.to !== 0 && !truths[moved.from]!(fromMs, toMs)) falseSwitches++;
       }
-      follow(toMs, alarm.stands[level] || alarm.fired[level]);
+      wasSilent = alarm.silent === true;
+      follow(toMs, alarm.stands[level] || alarm.fired[level] || wasSilent);
     },
     end() {
       if (open) close(open);

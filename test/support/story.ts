@@ -1,5 +1,5 @@
 import { loadPolicy, type Policy, type Signal } from '@relaycore/rules';
-import { assess, type ModelState } from '../../controller/src/assess/assess.ts';
+import { assess, type ModelState, newModelState } from '../../controller/src/assess/assess.ts';
 import { decide } from '../../controller/src/decide/decide.ts';
 import { allTo } from '../../controller/src/decide/weights.ts';
 import {
@@ -120,7 +120,9 @@ export function tell({
     for (const model of targets) {
       const { phase } = state;
       const proving = model === targets[0] && (phase.kind === 'probing' || phase.kind === 'ramping');
-      const next = assess(models.get(model), {
+      const memory = models.get(model) ?? newModelState(now);
+      models.set(model, memory);
+      const assessment = assess(memory, {
         model,
         signals: policy.models[model]!.signals,
         policy,
@@ -128,8 +130,7 @@ export function tell({
         at: now,
         ...(proving && { provingSince: phase.since }),
       });
-      models.set(model, next.state);
-      assessments.set(model, next.assessment);
+      assessments.set(model, assessment);
     }
     const { intervalMs, timeoutMs } = policy.probes;
     decision = decide({

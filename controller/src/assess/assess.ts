@@ -1,4 +1,4 @@
-import { type Level, levels, type Policy, type Signal, type SignalName } from '@relaycore/rules';
+import { type Level, levels, type Policy, type Signal } from '@relaycore/rules';
 import type {
   Assessment,
   Counts,
@@ -7,60 +7,124 @@ import type {
   Reading,
   SignalAssessment,
   SignalReadings,
+  Vantage,
   Verdict,
 } from '../types.ts';
 import { type DetectorParameters, detectorParameters } from './detector.ts';
-import { addToRun, type FailureRun, isHardDown, noFailures } from './hard-down.ts';
-import { newStream, restart, type Stream, step, streamView } from './stream.ts';
+import { addToRun, endRun, type FailureRun, isHardDown, noFailures } from './hard-down.ts';
+import { addToTraffic, noTraffic, type Silence, silenceOf, type Traffic } from './silence.ts';
+import { isSuspect, newStream, restart, type Stream, type StreamTick, step, streamView } from './stream.ts';
+import { addToDispersion, type Dispersion, noDispersion, temperingBy } from './tempering.ts';
 import { trendOf } from './trend.ts';
-import { addToWindow, countsWithin, emptyWindow, hasEnough, type Window } from './window.ts';
+import { addToWindow, emptyWindow, hasEnough, inEvaluation, inSixHours, type Window } from './window.ts';
 
-/** Everything remembered about one model between ticks. */
-export type ModelState = Readonly<Record<SignalName, SignalState>>;
+/**
+ * Everything remembered about one model between ticks. It is brought up to date in place: ten thousand models that
+ * handed on a new state on every tick would leave the garbage collector more work than the detector.
+ */
+export interface ModelState {
+  readonly signals: Record<string, SignalState>;
+  readonly traffic: Traffic;
+}
+
+export const newModelState = (at: number): ModelState => ({ signals: {}, traffic: noTraffic(at) });
 
 interface SignalState {
-  readonly at: number;
-  /** One window a level: for latency the two levels count different requests as slow. */
-  readonly windows: Readonly<Record<Level, Window>>;
+  /** The last tick that told of it. */
+  at: number;
+  /** Of this tick. */
+  vantage: Vantage | null;
+  verdict: Verdict;
+  /** One a level where the levels count differently, as for latency; else both are one. */
+  readonly pasts: Readonly<Record<Level, Past>>;
   readonly run: FailureRun;
   readonly streams: Readonly<Record<Level, Stream>>;
 }
 
+/** What was counted lately, and how it uses to vary. */
+interface Past {
+  readonly window: Window;
+  readonly dispersion: Dispersion;
+}
+
 export interface AssessInput {
   readonly model: string;
-  readonly version?: string;
+  readonly version?: string | undefined;
   readonly signals: readonly Signal[];
   readonly policy: Policy;
   readonly readings: SignalReadings;
   readonly at: number;
   /** A route tries this model again since then: evidence and recovery are counted from that moment. */
-  readonly provingSince?: number;
+  readonly provingSince?: number | undefined;
 }
 
-/** One model, one tick: the next state and the verdicts, each with the numbers behind it. */
-export function assess(
-  state: ModelState | undefined,
-  input: AssessInput,
-): { readonly state: ModelState; readonly assessment: Assessment } {
-  const next: Partial<Record<SignalName, SignalState>> = {};
-  const signals = input.signals.map(signal => {
-    const parameters = parametersOf(signal, input.policy);
-    const before = restarted(state?.[signal.name] ?? newSignalState(parameters, input.at), input, parameters);
-    const reading = input.readings[signal.name];
-    const after = reading.kind === 'counts' ? observe(before, signal, reading, input, parameters) : before;
-    next[signal.name] = after;
-    return signalAssessment(signal, reading, after, input, parameters);
-  });
-  return {
-    state: next as ModelState,
-    assessment: {
-      model: input.model,
-      ...(input.version !== undefined && { version: input.version }),
-      at: input.at,
-      verdict: worst(signals),
-      signals,
-    },
-  };
+const healthy: Verdict = { kind: 'healthy' };
+
+/** One model, one tick: brings the state up to date and gives the verdicts, each with the numbers behind it. */
+export function assess(state: ModelState, input: AssessInput): Assessment {
+  for (const signal of input.signals) assessSignal(state, signal, input);
+  return new ModelAssessment(state, input, silenceAfter(state, input));
+}
+
+/**
+ * What is behind the verdict is put together when it is first asked for, from the state as it is then: thousands of
+ * healthy models are never asked.
+ */
+class ModelAssessment implements Assessment {
+  readonly model: string;
+  readonly version?: string;
+  readonly at: number;
+  readonly verdict: Verdict;
+  readonly silence?: Silence;
+  readonly #state: ModelState;
+  readonly #signals: readonly Signal[];
+  readonly #policy: Policy;
+  #views: readonly SignalAssessment[] | undefined;
+
+  constructor(state: ModelState, { model, version, at, signals, policy }: AssessInput, silence?: Silence) {
+    this.model = model;
+    if (version !== undefined) this.version = version;
+    this.at = at;
+    this.verdict = worst(state, signals);
+    if (silence) this.silence = silence;
+    this.#state = state;
+    this.#signals = signals;
+    this.#policy = policy;
+  }
+
+  get signals(): readonly SignalAssessment[] {
+    this.#views ??= this.#signals.map(signal =>
+      signalView(signal, this.#state.signals[signal.name]!, this.at, this.#policy, this.#signals.length),
+    );
+    return this.#views;
+  }
+
+  toJSON(): Assessment {
+    return { ...this, signals: this.signals };
+  }
+}
+
+/** Requests are those that succeed or fail; where nobody tells of them, their lack is no silence. */
+function silenceAfter(
+  { traffic }: ModelState,
+  { readings, at, policy, signals }: AssessInput,
+): Silence | undefined {
+  const reading = readings.success;
+  if (reading?.kind !== 'counts') return undefined;
+  addToTraffic(traffic, at, policy.detection.tickMs, total(reading.levels.critical).requests);
+  return silenceOf(traffic, at, parametersOf(signals[0]!, policy, signals.length).critical.threshold);
+}
+
+function assessSignal({ signals }: ModelState, signal: Signal, input: AssessInput): void {
+  const { at, policy, readings } = input;
+  const parameters = parametersOf(signal, policy, input.signals.length);
+  const state = signals[signal.name] ?? newSignalState(signal, parameters, input);
+  signals[signal.name] = state;
+  startProving(state, input, parameters);
+  const reading = readings[signal.name]!;
+  if (reading.kind === 'counts') observe(state, signal, reading, input, parameters);
+  state.vantage = reading.kind === 'counts' ? reading.vantage : null;
+  state.verdict = verdictOf(signal, reading, state, at, policy);
 }
 
 type LevelParameters = Readonly<Record<Level, DetectorParameters>>;
@@ -73,7 +137,7 @@ interface Known {
 const known = new WeakMap<Policy, Known>();
 
 /** The detector's constants follow from the policy alone; models that are judged alike share them. */
-function parametersOf(signal: Signal, policy: Policy): LevelParameters {
+function parametersOf(signal: Signal, policy: Policy, signals: number): LevelParameters {
   let ofPolicy = known.get(policy);
   if (!ofPolicy) {
     ofPolicy = { bySignal: new Map(), byValue: new Map() };
@@ -82,7 +146,7 @@ function parametersOf(signal: Signal, policy: Policy): LevelParameters {
   let parameters = ofPolicy.bySignal.get(signal);
   if (!parameters) {
     const { byValue } = ofPolicy;
-    parameters = bothLevels(level => sharedParameters(byValue, signal, level, policy));
+    parameters = bothLevels(level => sharedParameters(byValue, signal, level, policy, signals));
     ofPolicy.bySignal.set(signal, parameters);
   }
   return parameters;
@@ -92,18 +156,19 @@ function sharedParameters(
   byValue: Known['byValue'],
   signal: Signal,
   level: Level,
-  { detection, defaults }: Policy,
+  { detection }: Policy,
+  signals: number,
 ): DetectorParameters {
   const { kind } = signal;
   const { allowedBad } = signal.levels[level];
-  const key = `${kind} ${level} ${allowedBad}`;
+  const key = `${kind} ${level} ${allowedBad} ${signals}`;
   const shared =
     byValue.get(key) ??
     detectorParameters({
       allowedBad,
       kind,
       yearsPerFalseAlarm: detection.yearsPerFalseAlarm[level],
-      streams: defaults.length * levels.length,
+      streams: signals * levels.length,
       tickMs: detection.tickMs,
       agreementMs: detection.agreementMs,
     });
@@ -111,27 +176,37 @@ function sharedParameters(
   return shared;
 }
 
-function newSignalState(parameters: LevelParameters, at: number): SignalState {
-  const window = emptyWindow(at);
+function newSignalState(
+  signal: Signal,
+  parameters: LevelParameters,
+  { at, policy }: AssessInput,
+): SignalState {
+  const evaluationMs = policy.alerts.windowMinutes * 60_000;
+  const newPast = () => ({ window: emptyWindow(at, evaluationMs), dispersion: noDispersion(at) });
+  const critical = newPast();
+  const warning = countsAlike(signal) ? critical : newPast();
   return {
     at,
-    windows: { warning: window, critical: window },
+    vantage: null,
+    verdict: healthy,
+    pasts: { warning, critical },
     run: noFailures(at),
     streams: bothLevels(level => newStream(parameters[level], at)),
   };
 }
 
-function restarted(
-  state: SignalState,
+/** Only for latency do the levels differ in what is bad. */
+const countsAlike = ({ levels: { warning, critical } }: Signal) =>
+  warning.edgeSeconds === critical.edgeSeconds;
+
+function startProving(
+  { streams, run }: SignalState,
   { provingSince }: AssessInput,
   parameters: LevelParameters,
-): SignalState {
-  if (provingSince === undefined || state.streams.critical.countedFrom >= provingSince) return state;
-  return {
-    ...state,
-    run: noFailures(provingSince),
-    streams: bothLevels(level => restart(state.streams[level], provingSince, parameters[level])),
-  };
+): void {
+  if (provingSince === undefined || streams.critical.countedFrom >= provingSince) return;
+  endRun(run, provingSince);
+  for (const level of levels) restart(streams[level], provingSince, parameters[level]);
 }
 
 function observe(
@@ -140,56 +215,53 @@ function observe(
   reading: Extract<Reading, { kind: 'counts' }>,
   { at, policy }: AssessInput,
   parameters: LevelParameters,
-): SignalState {
-  const counts = bothLevels(level => total(reading.levels[level]));
-  const windows = addToWindows(state.windows, at, counts);
-  const run = addToRun(state.run, at, counts.critical);
-  const enoughRequests = hasEnough(windows.critical, at, policy.alerts.minRequests);
-  const hardDown = signal.name === 'success' && isHardDown(run, at, policy.detection.hardDown);
-  const stepped = bothLevels(level =>
-    step(
-      state.streams[level],
-      {
-        at,
-        observations: reading.levels[level],
-        counts: counts[level],
-        enoughRequests,
-        hardDown,
-      },
-      parameters[level],
-    ),
-  );
-  const streams = closeIncident(state.streams, stepped, at, parameters);
-  return { at, windows, run, streams };
+): void {
+  const { pasts, run, streams } = state;
+  const critical = total(reading.levels.critical);
+  const warning = pasts.warning === pasts.critical ? critical : total(reading.levels.warning);
+  addToWindow(pasts.critical.window, at, critical);
+  if (pasts.warning !== pasts.critical) addToWindow(pasts.warning.window, at, warning);
+  addToRun(run, at, critical);
+  const stoodAtCritical = streams.critical.stands;
+  const tick: StreamTick = {
+    at,
+    previousAt: state.at,
+    enoughRequests: hasEnough(pasts.critical.window, at, policy.alerts.minRequests),
+    hardDown: signal.name === 'success' && isHardDown(run, at, policy.detection.hardDown),
+  };
+  const [ofCritical, ofWarning] = [temperingOf(pasts.critical, policy), temperingOf(pasts.warning, policy)];
+  step(streams.critical, tick, reading.levels.critical, critical, parameters.critical, ofCritical);
+  step(streams.warning, tick, reading.levels.warning, warning, parameters.warning, ofWarning);
+  state.at = at;
+  learnDispersion(state, at, reading.levels, parameters);
+  if (stoodAtCritical && !streams.critical.stands) closeIncident(streams.warning, at, parameters.warning);
 }
 
-/** Only for latency do the levels count differently; otherwise they share one window. */
-function addToWindows(
-  { warning, critical }: SignalState['windows'],
+const temperingOf = ({ dispersion }: Past, { detection }: Policy) =>
+  detection.tempering ? temperingBy(dispersion) : 1;
+
+/** From what this tick showed, for the ticks to come. */
+function learnDispersion(
+  { pasts, streams }: SignalState,
   at: number,
-  counts: Readonly<Record<Level, Counts>>,
-): SignalState['windows'] {
-  const next = addToWindow(warning, at, counts.warning);
-  const isShared =
-    warning === critical &&
-    counts.warning.requests === counts.critical.requests &&
-    counts.warning.bad === counts.critical.bad;
-  return { warning: next, critical: isShared ? next : addToWindow(critical, at, counts.critical) };
+  observed: Readonly<Record<Level, readonly Observation[]>>,
+  parameters: LevelParameters,
+): void {
+  const suspect =
+    isSuspect(streams.critical, parameters.critical) || isSuspect(streams.warning, parameters.warning);
+  addToDispersion(pasts.critical.dispersion, at, observed.critical, suspect);
+  if (pasts.warning !== pasts.critical)
+    addToDispersion(pasts.warning.dispersion, at, observed.warning, suspect);
 }
 
 /**
  * A model that has recovered from critical starts anew at warning too: that warning told of the same incident, and
  * people heard of it already. If the model is still worse than the warning allows, new evidence says so.
  */
-function closeIncident(
-  before: SignalState['streams'],
-  after: SignalState['streams'],
-  at: number,
-  parameters: LevelParameters,
-): SignalState['streams'] {
-  const recovered = before.critical.stands && !after.critical.stands;
-  if (!recovered || !after.warning.stands) return after;
-  return { ...after, warning: { ...restart(after.warning, at, parameters.warning), stands: false } };
+function closeIncident(warning: Stream, at: number, parameters: DetectorParameters): void {
+  if (!warning.stands) return;
+  restart(warning, at, parameters);
+  warning.stands = false;
 }
 
 function total(observations: readonly Observation[]): Counts {
@@ -203,45 +275,21 @@ function total(observations: readonly Observation[]): Counts {
   return { requests, bad };
 }
 
-function signalAssessment(
-  signal: Signal,
-  reading: Reading,
-  state: SignalState,
-  { at, policy }: AssessInput,
-  parameters: LevelParameters,
-): SignalAssessment {
-  const windowMs = policy.alerts.windowMinutes * 60_000;
-  const assessed = bothLevels(level => {
-    const windowCounts = countsWithin(state.windows[level], at, windowMs);
-    const { threshold, unit } = signal.levels[level];
-    return { ...streamView(state.streams[level], parameters[level], windowCounts), level, threshold, unit };
-  });
-  const trend = trendOf(state.windows.critical, at, policy.alerts.minRequests);
-  return {
-    signal: signal.name,
-    verdict: verdictOf(signal.name, reading, assessed, state, at, policy),
-    ...(reading.kind === 'counts' && { vantage: reading.vantage }),
-    levels: assessed,
-    requests: countsWithin(state.windows.critical, at, windowMs).requests,
-    ...(trend && { trend }),
-  };
-}
-
 function verdictOf(
-  signal: SignalName,
+  { name }: Signal,
   reading: Reading,
-  assessed: Readonly<Record<Level, LevelAssessment>>,
-  state: SignalState,
+  { streams, pasts }: SignalState,
   at: number,
   policy: Policy,
 ): Verdict {
   if (reading.kind === 'absent') return { kind: 'unknown', reason: reading.reason };
-  for (const level of ['critical', 'warning'] as const)
-    if (assessed[level].stands)
-      return { kind: 'degraded', level, signal, since: assessed[level].standsSince! };
+  for (const level of ['critical', 'warning'] as const) {
+    const { stands, fired } = streams[level];
+    if (stands) return { kind: 'degraded', level, signal: name, since: fired!.standsSince };
+  }
   const minimum = policy.alerts.minRequests;
-  if (hasEnough(state.windows.critical, at, minimum)) return { kind: 'healthy' };
-  const { requests } = countsWithin(state.windows.critical, at, 6 * 3_600_000);
+  if (hasEnough(pasts.critical.window, at, minimum)) return healthy;
+  const { requests } = inSixHours(pasts.critical.window, at);
   return { kind: 'unknown', reason: `${requests} of ${minimum} requests seen so far` };
 }
 
@@ -249,24 +297,47 @@ function verdictOf(
  * Critical before warning before healthy; unknown only when no signal says more, or when a signal that stood at
  * critical can no longer be seen: the others then prove nothing about it.
  */
-function worst(signals: readonly SignalAssessment[]): Verdict {
-  const verdicts = signals.map(({ verdict }) => verdict);
-  const degraded = (level: Level) =>
-    verdicts.find(verdict => verdict.kind === 'degraded' && verdict.level === level);
-  const unseen = signals.find(
-    ({ verdict, levels: { critical } }) => verdict.kind === 'unknown' && critical.stands,
-  );
+function worst({ signals: states }: ModelState, signals: readonly Signal[]): Verdict {
+  let [warning, unseen, isHealthy]: [Verdict?, Verdict?, boolean?] = [];
+  for (const { name } of signals) {
+    const { verdict, streams } = states[name]!;
+    if (verdict.kind === 'healthy') isHealthy = true;
+    else if (verdict.kind === 'unknown') unseen ??= streams.critical.stands ? verdict : undefined;
+    else if (verdict.level === 'critical') return verdict;
+    else warning ??= verdict;
+  }
   return (
-    degraded('critical') ??
-    unseen?.verdict ??
-    degraded('warning') ??
-    verdicts.find(({ kind }) => kind === 'healthy') ?? {
-      kind: 'unknown',
-      reason: [...new Set(verdicts.map(verdict => (verdict.kind === 'unknown' ? verdict.reason : '')))].join(
-        '; ',
-      ),
-    }
+    unseen ?? warning ?? (isHealthy ? healthy : unknown(signals.map(({ name }) => states[name]!.verdict)))
   );
+}
+
+/** With every reason once. */
+function unknown(verdicts: readonly Verdict[]): Verdict {
+  const reasons = verdicts.flatMap(verdict => (verdict.kind === 'unknown' ? verdict.reason : []));
+  return { kind: 'unknown', reason: [...new Set(reasons)].join('; ') };
+}
+
+function signalView(
+  signal: Signal,
+  { pasts, streams, vantage, verdict }: SignalState,
+  at: number,
+  policy: Policy,
+  signals: number,
+): SignalAssessment {
+  const parameters = parametersOf(signal, policy, signals);
+  const trend = trendOf(pasts.critical.window, at, policy.alerts.minRequests);
+  return {
+    signal: signal.name,
+    verdict,
+    ...(vantage && { vantage }),
+    levels: bothLevels((level): LevelAssessment => {
+      const { threshold, unit } = signal.levels[level];
+      const windowCounts = inEvaluation(pasts[level].window, at);
+      return { ...streamView(streams[level], parameters[level], windowCounts), level, threshold, unit };
+    }),
+    requests: inEvaluation(pasts.critical.window, at).requests,
+    ...(trend && { trend }),
+  };
 }
 
 function bothLevels<T>(make: (level: Level) => T): Readonly<Record<Level, T>> {

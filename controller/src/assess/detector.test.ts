@@ -3,11 +3,12 @@ import { describe, expect, test } from 'vitest';
 import type { Observation } from '../types.ts';
 import {
   accumulate,
+  type DetectorParameters,
   type DetectorSettings,
   detectorParameters,
   type Evidence,
-  logMean,
   noEvidence,
+  reaches,
   strength,
 } from './detector.ts';
 
@@ -67,63 +68,75 @@ describe('the alternatives', () => {
 
 describe('the increment of one tick', () => {
   test('is the log likelihood ratio, computed by hand', () => {
-    const { logR } = accumulate(noEvidence(parameters), requests(49, 1), parameters);
+    const increments = logR(after(parameters, requests(49, 1)));
     const expected = [0.0575, 0.07, 0.1, 0.175, 0.35, 0.9].map(
       q => Math.log(q / 0.05) + 49 * Math.log((1 - q) / 0.95),
     );
-    expect(logR.map(rounded)).toEqual(expected.map(rounded));
-    expect(rounded(logR[2]!)).toBe(rounded(Math.log(2) + 49 * Math.log(0.9 / 0.95)));
+    expect(increments.map(rounded)).toEqual(expected.map(rounded));
+    expect(rounded(increments[2]!)).toBe(rounded(Math.log(2) + 49 * Math.log(0.9 / 0.95)));
   });
 
   test('comes on top of 1 + R', () => {
-    const one = accumulate(noEvidence(parameters), requests(0, 1), parameters);
-    const two = accumulate(one, requests(0, 1), parameters);
-    expect(rounded(one.logR[2]!)).toBe(rounded(Math.log(2)));
-    expect(rounded(two.logR[2]!)).toBe(rounded(Math.log((1 + 2) * 2)));
+    expect(rounded(logR(after(parameters, requests(0, 1)))[2]!)).toBe(rounded(Math.log(2)));
+    expect(rounded(logR(after(parameters, requests(0, 1), requests(0, 1)))[2]!)).toBe(
+      rounded(Math.log((1 + 2) * 2)),
+    );
   });
 
   test('is capped, so that a thousand failures in one tick fire nothing', () => {
-    const evidence = accumulate(noEvidence(parameters), requests(0, 1000), parameters);
-    expect(evidence.logR).toEqual(parameters.alternatives.map(({ cap }) => cap));
+    const evidence = after(parameters, requests(0, 1000));
+    expect(logR(evidence).map(rounded)).toEqual(parameters.alternatives.map(({ cap }) => rounded(cap)));
     expect(strength(evidence)).toBeLessThan(parameters.threshold);
+  });
+
+  test('is divided by the tempering, before the cap', () => {
+    const [plain, tempered] = [noEvidence(parameters), noEvidence(parameters)];
+    accumulate(plain, requests(40, 3), parameters, before);
+    accumulate(tempered, requests(40, 3), parameters, before, 2);
+    expect(logR(tempered)[1]!).toBeCloseTo(logR(plain)[1]! / 2, 9);
   });
 
   test('a score counts by how bad it is', () => {
     const scores = detectorParameters({ ...settings, kind: 'score', allowedBad: 0.25 });
-    const { logR } = accumulate(noEvidence(scores), [{ badness: 0.4, count: 3 }], scores);
-    expect(rounded(logR[3]!)).toBe(rounded(3 * Math.log(1 + (0.35 * (0.4 - 0.25)) / 0.25)));
+    const increments = logR(after(scores, [{ badness: 0.4, count: 3 }]));
+    expect(rounded(increments[3]!)).toBe(rounded(3 * Math.log(1 + (0.35 * (0.4 - 0.25)) / 0.25)));
   });
 
   test('a tick without requests leaves everything as it is, for ever', () => {
-    const some = accumulate(noEvidence(parameters), requests(10, 3), parameters);
-    let evidence = some;
-    for (let tick = 0; tick < 1000; tick++) evidence = accumulate(evidence, [], parameters);
-    expect(evidence).toEqual(some);
+    const some = after(parameters, requests(10, 3));
+    expect(after(parameters, requests(10, 3), ...Array<Observation[]>(1000).fill([]))).toEqual(some);
   });
 });
 
 describe('short ticks', () => {
   const everySecond = detectorParameters({ ...settings, tickMs: 1000 });
-  const ticksToFire = (parameters: typeof everySecond, observations: readonly Observation[]) => {
-    let evidence = noEvidence(parameters);
+  const ticksToFire = (observations: readonly Observation[]) => {
+    const evidence = noEvidence(everySecond);
     for (let tick = 1; ; tick++) {
-      evidence = accumulate(evidence, observations, parameters);
-      if (strength(evidence) >= parameters.threshold) return tick;
+      accumulate(evidence, observations, everySecond, before);
+      if (reaches(evidence, everySecond.threshold)) return tick;
     }
   };
 
   test('the cap holds over five seconds: a burst of one second counts as much as an even five', () => {
-    const burst = accumulate(noEvidence(everySecond), requests(0, 1000), everySecond);
-    expect(burst.logR[5]!).toBeCloseTo((everySecond.threshold / 15) * 5, 10);
-    const after = accumulate(burst, requests(0, 1000), everySecond);
-    expect(after.logR[5]! - burst.logR[5]!).toBeCloseTo(everySecond.threshold / 15, 2);
+    const burst = logR(after(everySecond, requests(0, 1000)))[5]!;
+    expect(burst).toBeCloseTo((everySecond.threshold / 15) * 5, 10);
+    const more = logR(after(everySecond, requests(0, 1000), requests(0, 1000)))[5]!;
+    expect(more - burst).toBeCloseTo(everySecond.threshold / 15, 2);
   });
 
   test('an outage is found after ten seconds or more, not sooner', () => {
-    expect(ticksToFire(everySecond, requests(0, 10))).toBeGreaterThanOrEqual(10);
-    expect(ticksToFire(everySecond, requests(0, 10))).toBeLessThanOrEqual(13);
+    expect(ticksToFire(requests(0, 10))).toBeGreaterThanOrEqual(10);
+    expect(ticksToFire(requests(0, 10))).toBeLessThanOrEqual(13);
   });
 });
+
+const anySettings = fc.record({
+  allowedBad: fc.double({ min: 0.001, max: 0.999, noNaN: true }),
+  kind: fc.constantFrom('rate' as const, 'score' as const),
+  tickMs: fc.integer({ min: 200, max: 300_000 }),
+});
+const anyTicks = fc.array(fc.tuple(fc.nat(50), fc.nat(50)), { maxLength: 10 });
 
 describe('whatever arrives', () => {
   const observation = fc.record({
@@ -131,25 +144,20 @@ describe('whatever arrives', () => {
     count: fc.oneof(fc.nat(1000), fc.maxSafeNat(), fc.double({ min: 0, max: 1e15, noNaN: true })),
   });
   const ticks = fc.array(fc.array(observation, { maxLength: 4 }), { maxLength: 30 });
-  const any = fc.record({
-    allowedBad: fc.double({ min: 0.001, max: 0.999, noNaN: true }),
-    kind: fc.constantFrom('rate' as const, 'score' as const),
-    tickMs: fc.integer({ min: 200, max: 300_000 }),
-  });
 
-  test('nothing is ever NaN, and more than the cap of a block never counts', () => {
+  test('nothing is ever NaN or infinite, and more than the cap of a block never counts', () => {
     fc.assert(
-      fc.property(any, ticks, (changed, observed) => {
+      fc.property(anySettings, ticks, (changed, observed) => {
         const parameters = detectorParameters({ ...settings, ...changed });
-        let evidence = noEvidence(parameters);
+        const evidence = noEvidence(parameters);
         for (const observations of observed) {
-          const next = accumulate(evidence, observations, parameters);
-          expect([...next.logR, ...next.room, ...next.sum, strength(next)].some(Number.isNaN)).toBe(false);
-          for (const [k, logR] of next.logR.entries())
-            expect(logR - plusOne(evidence.logR[k]!)).toBeLessThanOrEqual(
+          const earlier = logR(evidence).map(Math.exp);
+          accumulate(evidence, observations, parameters, before);
+          expect(evidence.every(Number.isFinite)).toBe(true);
+          for (const [k, value] of logR(evidence).entries())
+            expect(value - Math.log1p(earlier[k]!)).toBeLessThanOrEqual(
               parameters.alternatives[k]!.blockCap + 1e-9,
             );
-          evidence = next;
         }
       }),
     );
@@ -157,34 +165,92 @@ describe('whatever arrives', () => {
 
   test('one more good request never raises the evidence, one more failure never lowers it', () => {
     fc.assert(
-      fc.property(
-        any,
-        fc.array(fc.tuple(fc.nat(50), fc.nat(50)), { maxLength: 10 }),
-        fc.nat(50),
-        fc.nat(50),
-        (changed, past, n, b) => {
-          fc.pre(n + b > 0);
-          const parameters = detectorParameters({ ...settings, ...changed });
-          const before = past.reduce<Evidence>(
-            (evidence, [good, bad]) => accumulate(evidence, requests(good, bad), parameters),
-            noEvidence(parameters),
-          );
-          const after = (good: number, bad: number) =>
-            strength(accumulate(before, requests(good, bad), parameters));
-          const plain = after(n, b);
-          expect(after(n + 1, b)).toBeLessThanOrEqual(plain + 1e-9);
-          expect(after(n, b + 1)).toBeGreaterThanOrEqual(plain - 1e-9);
-        },
-      ),
+      fc.property(anySettings, anyTicks, fc.nat(50), fc.nat(50), (changed, past, n, b) => {
+        fc.pre(n + b > 0);
+        const parameters = detectorParameters({ ...settings, ...changed });
+        const history = past.map(([good, bad]) => requests(good, bad));
+        const with_ = (good: number, bad: number) =>
+          strength(after(parameters, ...history, requests(good, bad)));
+        expect(with_(n + 1, b)).toBeLessThanOrEqual(with_(n, b) + 1e-9);
+        expect(with_(n, b + 1)).toBeGreaterThanOrEqual(with_(n, b) - 1e-9);
+      }),
     );
   });
 });
 
-test('the mean of logs does not overflow', () => {
-  expect(logMean([1000, 1000])).toBe(1000);
-  expect(logMean([1000, Number.NEGATIVE_INFINITY])).toBeCloseTo(1000 - Math.log(2), 10);
-  expect(logMean([Number.NEGATIVE_INFINITY])).toBe(Number.NEGATIVE_INFINITY);
+/*
+ * The whole guarantee rests on one fact: while the model is healthy, no tick multiplies 1 + R by more than 1 on
+ * average, whatever came before, however the requests are cut into ticks. Here the average is exact: every outcome of
+ * a tick with its binomial probability.
+ */
+describe('while the mean badness is what is allowed', () => {
+  const share = fc.double({ min: 0, max: 1, noNaN: true });
+  const past = fc.tuple(anySettings, anyTicks, fc.double({ min: 1, max: 10, noNaN: true }), share);
+
+  test('a tick multiplies 1 + R by at most 1 on average, after any past, under any tempering', () => {
+    fc.assert(
+      fc.property(past, fc.integer({ min: 1, max: 60 }), (given, n) => {
+        const { grown } = healthyTick(given);
+        for (const mean of grown([n])) expect(mean).toBeLessThanOrEqual(1 + 1e-9);
+      }),
+    );
+  });
+
+  test('cutting it in two keeps that', () => {
+    fc.assert(
+      fc.property(past, fc.nat(8), fc.nat(8), (given, first, second) => {
+        const { grown, parameters, evidence } = healthyTick(given);
+        // After two ticks E[R] is at most R + 2, as after two whole ones.
+        for (const [k, mean] of grown([first, second]).entries()) {
+          const r = Math.exp(logR(evidence)[k]!);
+          const ticks = (first > 0 ? 1 : 0) + (second > 0 ? 1 : 0);
+          expect(mean * (1 + r)).toBeLessThanOrEqual((r + Math.max(1, ticks)) * (1 + 1e-9));
+        }
+        expect(parameters.alternatives.length).toBeGreaterThan(0);
+      }),
+    );
+  });
+
+  function healthyTick([changed, history, tempering, healthier]: [
+    Partial<DetectorSettings>,
+    [number, number][],
+    number,
+    number,
+  ]) {
+    const parameters = detectorParameters({ ...settings, ...changed, kind: 'rate' });
+    const evidence = after(parameters, ...history.map(([good, bad]) => requests(good, bad)));
+    const failing = parameters.allowedBad * healthier;
+    /** Mean of R after ticks of so many requests, over 1 + R now; exact. */
+    const grown = (ticks: readonly number[]): number[] => {
+      const mean = parameters.alternatives.map(() => 0);
+      const visit = (from: Evidence, left: readonly number[], chance: number): void => {
+        if (left.length === 0) {
+          for (const [k, value] of logR(from).entries()) mean[k]! += chance * Math.exp(value);
+          return;
+        }
+        for (let bad = 0; bad <= left[0]!; bad++) {
+          const next = [...from];
+          accumulate(next, requests(left[0]! - bad, bad), parameters, before, tempering);
+          visit(next, left.slice(1), chance * binomial(left[0]!, bad, failing));
+        }
+      };
+      visit(evidence, ticks, 1);
+      return mean.map((value, k) => value / (1 + Math.exp(logR(evidence)[k]!)));
+    };
+    return { parameters, evidence, grown };
+  }
 });
+
+const before = { at: 0, requests: 0, bad: 0 };
+
+function after(parameters: DetectorParameters, ...ticks: readonly (readonly Observation[])[]): Evidence {
+  const evidence = noEvidence(parameters);
+  for (const observations of ticks) accumulate(evidence, observations, parameters, before);
+  return evidence;
+}
+
+/** R stands in the first of six columns. */
+const logR = (evidence: Evidence) => evidence.filter((_, column) => column % 6 === 0).map(Math.log);
 
 function requests(good: number, bad: number): Observation[] {
   return [
@@ -193,6 +259,10 @@ function requests(good: number, bad: number): Observation[] {
   ].filter(({ count }) => count > 0);
 }
 
+function binomial(n: number, k: number, p: number): number {
+  let chance = (1 - p) ** (n - k) * p ** k;
+  for (let i = 1; i <= k; i++) chance *= (n - k + i) / i;
+  return chance;
+}
+
 const rounded = (value: number) => Number(value.toFixed(9));
-const plusOne = (logR: number) =>
-  logR > 0 ? logR + Math.log1p(Math.exp(-logR)) : Math.log1p(Math.exp(logR));

@@ -1,4 +1,4 @@
-import type { Observation } from '../types.ts';
+import type { Counts, Observation } from '../types.ts';
 import { type Gains, gainsByBadness, totalGains } from './gains.ts';
 
 /**
@@ -9,11 +9,12 @@ import { type Gains, gainsByBadness, totalGains } from './gains.ts';
  * for q = q0 + θ·(1 − q0), and for any y in [0, 1] it has mean at most 1 under the null (betting on a bounded mean;
  * Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting", JRSS B 2024).
  *
- *   R_k ← (1 + R_k)·e^{g_k}, fire when mean_k R_k ≥ A
+ *   R_k ← (1 + R_k)·e^{min(g_k/φ, cap_k)}, fire when mean_k R_k ≥ A
  *
  * For any healthy process the mean time between false alarms is at least A ticks, however often one looks (Pollak,
  * "Optimal detection of a change in distribution", Ann. Statist. 1985; e-detectors: Shin, Ramdas and Rinaldo, 2023).
- * Capping an increment from above only lowers R, so the guarantee stays.
+ * A cap only lowers R. Tempering by φ ≥ 1 keeps the guarantee too: E[e^{g/φ}] ≤ E[e^g]^{1/φ} ≤ 1 (Jensen). Both
+ * follow from the past alone.
  */
 export interface DetectorParameters {
   readonly allowedBad: number;
@@ -32,14 +33,26 @@ interface Alternative {
   readonly blockCap: number;
 }
 
-export interface Evidence {
-  /** ln R_k for each alternative; −∞ at the start. */
-  readonly logR: readonly number[];
-  /** How much of its cap each alternative may use now, in nats. */
-  readonly room: readonly number[];
-  /** The same increments without the 1 of R, never below zero (Page's CUSUM): from its last zero on, it is building. */
-  readonly sum: readonly number[];
-}
+/**
+ * A row of numbers an alternative, brought up to date in place: of ten thousand models, what changes on every tick may
+ * not become garbage on every tick. The columns are named below.
+ */
+export type Evidence = number[];
+
+/** R itself, not its logarithm: 1 + R loses nothing where R is small, and where it is large it is held at `highest`. */
+const r = 0;
+/** How much of its cap the alternative may use now, in nats. */
+const room = 1;
+/** The same increments without the 1 of R, never below zero (Page's CUSUM): from its last zero on, it is building. */
+const sum = 2;
+/** Where the sum last left zero, if it has: a change to this alternative began there, if any did. */
+const since = 3;
+/** What had been counted until then. */
+const requests = 4;
+const bad = 5;
+const columns = 6;
+
+const highest = 1e200;
 
 /** Multiples of q0 that the alternatives for rates stand at, and betting fractions for scores (or where none fits). */
 const rateMultiples = [1.15, 1.4, 2, 3.5, 7, 18];
@@ -48,8 +61,7 @@ const scoreFractions = [0.03, 0.08, 0.18, 0.35, 0.6, 0.85];
 const highestRate = 0.97;
 /**
  * The cap holds over blocks of this length, not over each tick: the increments of short ticks are mostly noise, and
- * cutting their upper half alone would turn even a clear change into a drift near zero. A cap that depends only on the
- * past still lowers R, so the guarantee stays.
+ * cutting their upper half alone would turn even a clear change into a drift near zero.
  */
 const blockMs = 5000;
 /** From here on a change is severe; below, a short burst of a healthy model could feed it. */
@@ -87,74 +99,77 @@ export function detectorParameters(settings: DetectorSettings): DetectorParamete
   };
 }
 
-export function noEvidence({ alternatives }: DetectorParameters): Evidence {
-  return {
-    logR: alternatives.map(() => Number.NEGATIVE_INFINITY),
-    room: alternatives.map(({ blockCap }) => blockCap),
-    sum: alternatives.map(() => 0),
-  };
+export function noEvidence(parameters: DetectorParameters): Evidence {
+  const evidence: Evidence = Array(parameters.alternatives.length * columns).fill(0);
+  forget(evidence, parameters);
+  return evidence;
+}
+
+/** Starts again from nothing, which is always valid. */
+export function forget(evidence: Evidence, { alternatives }: DetectorParameters): void {
+  evidence.fill(0);
+  for (let k = 0; k < alternatives.length; k++) evidence[k * columns + room] = alternatives[k]!.blockCap;
+}
+
+/** The end of the tick before, and what had been counted until then. */
+export interface Before extends Counts {
+  readonly at: number;
 }
 
 /**
- * Evidence after one more tick. A tick without requests leaves it as it is, else an idle model would fire in time.
- * Arrays in which nothing changes are handed on: of a healthy model those are most, and thousands of models are many.
+ * One more tick. Without requests the evidence stays as it is, else an idle model would fire in time.
+ * @param tempering φ, at least 1
  */
 export function accumulate(
   evidence: Evidence,
   observations: readonly Observation[],
   { alternatives, gains }: DetectorParameters,
-): Evidence {
-  if (observations.length === 0) return evidence;
-  const used = totalGains(gains, observations);
-  const logR = evidence.logR.slice();
-  const room = evidence.room.slice();
-  const sum = evidence.sum.slice();
-  for (let k = 0; k < used.length; k++) {
+  before: Before,
+  tempering = 1,
+): void {
+  if (observations.length === 0) return;
+  const gained = totalGains(gains, observations);
+  for (let k = 0; k < alternatives.length; k++) {
     const { cap, blockCap } = alternatives[k]!;
-    const gained = Math.min(used[k]!, room[k]!);
-    logR[k] = log1pExp(logR[k]!) + gained;
-    room[k] = Math.min(room[k]! - gained + cap, blockCap);
-    sum[k] = Math.max(0, sum[k]! + gained);
+    const row = k * columns;
+    const gain = Math.min(gained[k]! / tempering, evidence[row + room]!);
+    evidence[row + r] = Math.min((1 + evidence[row + r]!) * Math.exp(gain), highest);
+    evidence[row + room] = Math.min(evidence[row + room]! - gain + cap, blockCap);
+    build(evidence, row, gain, before);
   }
-  return { logR, room: unlessEqual(room, evidence.room), sum: unlessEqual(sum, evidence.sum) };
 }
 
-/** The numbers from before where nothing changed. */
-function unlessEqual(after: readonly number[], before: readonly number[]): readonly number[] {
-  for (let k = 0; k < after.length; k++) if (after[k] !== before[k]) return after;
-  return before;
+function build(evidence: Evidence, row: number, gain: number, before: Before): void {
+  const height = evidence[row + sum]!;
+  const after = height + gain;
+  if (after <= 0) {
+    if (height > 0) evidence[row + sum] = 0;
+    return;
+  }
+  evidence[row + sum] = after;
+  if (height > 0) return;
+  evidence[row + since] = before.at;
+  evidence[row + requests] = before.requests;
+  evidence[row + bad] = before.bad;
 }
 
-/** ln of the mean of R over the alternatives: what is compared with ln A. */
-export const strength = ({ logR }: Evidence): number => logMean(logR);
+/** ln of the mean of R over the alternatives, in nats: what is compared with ln A. −∞ when nothing was counted. */
+export const strength = (evidence: Evidence): number => Math.log(meanOfR(evidence));
 
-/** Whether the strength is at least `threshold`; it never is while no alternative is. */
-export const reaches = ({ logR }: Evidence, threshold: number): boolean =>
-  highestOf(logR) >= threshold && logMean(logR) >= threshold;
+export const reaches = (evidence: Evidence, threshold: number): boolean =>
+  meanOfR(evidence) >= Math.exp(threshold);
 
-/** Below this, e^x is nothing beside 1 in double precision; exponentials are much of the time of a tick. */
-const negligible = -40;
-
-/** ln of the mean of e^x, without overflow. */
-export function logMean(logs: readonly number[]): number {
-  let highest = Number.NEGATIVE_INFINITY;
-  for (let k = 0; k < logs.length; k++) if (logs[k]! > highest) highest = logs[k]!;
-  if (highest === Number.NEGATIVE_INFINITY) return highest;
-  let sum = 0;
-  for (let k = 0; k < logs.length; k++)
-    if (logs[k]! - highest > negligible) sum += Math.exp(logs[k]! - highest);
-  return highest + Math.log(sum / logs.length);
+function meanOfR(evidence: Evidence): number {
+  let total = 0;
+  for (let row = 0; row < evidence.length; row += columns) total += evidence[row + r]!;
+  return (total / evidence.length) * columns;
 }
 
-/** The mean of e^x is at most this, and at least this less ln of how many there are; found without a logarithm. */
-export function highestOf(logs: readonly number[]): number {
-  let highest = Number.NEGATIVE_INFINITY;
-  for (let k = 0; k < logs.length; k++) if (logs[k]! > highest) highest = logs[k]!;
-  return highest;
-}
-
-/** ln(1 + e^x) without overflow. */
-function log1pExp(x: number): number {
-  if (x < negligible) return 0;
-  return x > 0 ? x + Math.log1p(Math.exp(-x)) : Math.log1p(Math.exp(x));
+/** Where the alternative that the requests speak for most began to build; `now` when none does. */
+export function likeliestBeginning(evidence: Evidence, now: Before): Before {
+  let best = 0;
+  for (let row = 0; row < evidence.length; row += columns)
+    if (evidence[row + sum]! > evidence[best + sum]!) best = row;
+  if (evidence[best + sum] === 0) return now;
+  return { at: evidence[best + since]!, requests: evidence[best + requests]!, bad: evidence[best + bad]! };
 }

@@ -4,8 +4,11 @@ import { addToRun, type FailureRun, isHardDown, noFailures } from './hard-down.t
 const rule = { failures: 10, forMs: 10_000 };
 type Tick = readonly [at: number, requests: number, bad: number];
 
-const runOf = (ticks: readonly Tick[]) =>
-  ticks.reduce<FailureRun>((run, [at, requests, bad]) => addToRun(run, at, { requests, bad }), noFailures(0));
+function runOf(ticks: readonly Tick[]): FailureRun {
+  const run = noFailures(0);
+  for (const [at, requests, bad] of ticks) addToRun(run, at, { requests, bad });
+  return run;
+}
 
 test.each<[what: string, ticks: Tick[], down: boolean]>([
   [

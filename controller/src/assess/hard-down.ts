@@ -1,18 +1,23 @@
 import type { Counts } from '../types.ts';
 
-/** Failures in a row: what catches the outage of a quiet model, before any minimum of requests. */
+/** Failures in a row, brought up to date in place: what catches the outage of a quiet model, before any minimum. */
 export interface FailureRun {
-  readonly failures: number;
+  failures: number;
   /** The last tick before the first failure. */
-  readonly since: number;
+  since: number;
 }
 
 export const noFailures = (at: number): FailureRun => ({ failures: 0, since: at });
 
 /** A tick without requests says nothing; one success ends the run. */
-export function addToRun(run: FailureRun, at: number, { requests, bad }: Counts): FailureRun {
-  if (requests === 0) return run.failures === 0 ? noFailures(at) : run;
-  return bad >= requests ? { failures: run.failures + requests, since: run.since } : noFailures(at);
+export function addToRun(run: FailureRun, at: number, { requests, bad }: Counts): void {
+  if (requests === 0 ? run.failures === 0 : bad < requests) endRun(run, at);
+  else run.failures += requests;
+}
+
+export function endRun(run: FailureRun, at: number): void {
+  run.failures = 0;
+  run.since = at;
 }
 
 export interface HardDownRule {

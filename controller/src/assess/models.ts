@@ -1,6 +1,6 @@
 import type { Policy } from '@relaycore/rules';
 import type { Assessment, Readings, RouteState } from '../types.ts';
-import { assess, type ModelState } from './assess.ts';
+import { assess, type ModelState, newModelState } from './assess.ts';
 
 /** All models of one tick. `memory` holds what is remembered of each between ticks and is brought up to date. */
 export function assessModels(
@@ -11,19 +11,23 @@ export function assessModels(
 ): ReadonlyMap<string, Assessment> {
   const assessments = new Map<string, Assessment>();
   const proving = provingSince(policy, routes);
+  const { at } = readings;
   for (const [model, signals] of readings.models) {
     const known = policy.models[model];
-    const since = proving.get(model);
-    const { state, assessment } = assess(memory.get(model), {
+    let state = memory.get(model);
+    if (!state) {
+      state = newModelState(at);
+      memory.set(model, state);
+    }
+    const assessment = assess(state, {
       model,
-      ...(known?.version !== undefined && { version: known.version }),
+      version: known?.version,
       signals: known?.signals ?? policy.defaults,
       policy,
       readings: signals,
-      at: readings.at,
-      ...(since !== undefined && { provingSince: since }),
+      at,
+      provingSince: proving.get(model),
     });
-    memory.set(model, state);
     assessments.set(model, assessment);
   }
   return assessments;

@@ -1,21 +1,19 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { logMean } from './detector.ts';
-import { accumulateRecovery, isLost, noRecovery, recoveredAt, type Wealth } from './recovery.ts';
+import { accumulateRecovery, isLost, logWealth, noRecovery, recoveredAt, type Wealth } from './recovery.ts';
 
-const after = (good: number, bad: number, allowedBad = 0.1, wealth: Wealth = noRecovery) =>
-  accumulateRecovery(
-    wealth,
-    [
-      { badness: 0, count: good },
-      { badness: 1, count: bad },
-    ],
-    allowedBad,
-  );
+function after(good: number, bad: number, allowedBad = 0.1, wealth: Wealth = noRecovery()): Wealth {
+  const observations = [
+    { badness: 0, count: good },
+    { badness: 1, count: bad },
+  ];
+  accumulateRecovery(wealth, observations, allowedBad);
+  return wealth;
+}
 
 test('the wealth that proves a recovery is a thousand', () => {
   expect(recoveredAt).toBe(Math.log(1000));
-  expect(logMean(noRecovery)).toBe(0);
+  expect(logWealth(noRecovery())).toBe(0);
 });
 
 test('one request is worth, per alternative, what the bet says by hand', () => {
@@ -30,23 +28,15 @@ test.each([
   [0.99, 110],
   [0.96, 280],
 ])('at a success rate of %f it takes about %i requests', (success, expected) => {
-  let wealth: Wealth = noRecovery;
+  const wealth = noRecovery();
   let requests = 0;
-  for (; logMean(wealth) < recoveredAt; requests++)
-    wealth = accumulateRecovery(
-      wealth,
-      [
-        { badness: 0, count: success },
-        { badness: 1, count: 1 - success },
-      ],
-      0.1,
-    );
+  for (; logWealth(wealth) < recoveredAt; requests++) after(success, 1 - success, 0.1, wealth);
   expect(requests).toBeGreaterThan(expected * 0.8);
   expect(requests).toBeLessThan(expected * 1.2);
 });
 
 test('a model exactly as bad as allowed never proves itself by its mean', () => {
-  expect(logMean(after(9000, 1000))).toBeLessThan(0);
+  expect(logWealth(after(9000, 1000))).toBeLessThan(0);
 });
 
 test('a bet that lost nearly everything is over', () => {
@@ -56,7 +46,9 @@ test('a bet that lost nearly everything is over', () => {
 
 test('without requests nothing changes', () => {
   const some = after(7, 1);
-  expect(accumulateRecovery(some, [], 0.1)).toBe(some);
+  const before = [...some];
+  accumulateRecovery(some, [], 0.1);
+  expect(some).toEqual(before);
 });
 
 test('the expected wealth of a bad model does not grow, whatever the badness of its answers', () => {
@@ -68,8 +60,11 @@ test('the expected wealth of a bad model does not grow, whatever the badness of 
       (allowedBad, low, high) => {
         const [better, worse] = [low * allowedBad, allowedBad + high * (1 - allowedBad)];
         const share = worse > better ? (allowedBad - better) / (worse - better) : 1;
-        const wealth = (badness: number) =>
-          accumulateRecovery(noRecovery, [{ badness, count: 1 }], allowedBad).map(Math.exp);
+        const wealth = (badness: number) => {
+          const one = noRecovery();
+          accumulateRecovery(one, [{ badness, count: 1 }], allowedBad);
+          return one.map(Math.exp);
+        };
         for (const [k, factor] of wealth(worse).entries())
           expect(share * factor + (1 - share) * wealth(better)[k]!).toBeLessThanOrEqual(1 + 1e-9);
       },
@@ -83,10 +78,9 @@ test('no counts make it NaN', () => {
       fc.double({ min: 0.001, max: 0.999, noNaN: true }),
       fc.array(fc.tuple(fc.maxSafeNat(), fc.double({ min: 0, max: 1, noNaN: true })), { maxLength: 20 }),
       (allowedBad, observed) => {
-        let wealth: Wealth = noRecovery;
-        for (const [count, badness] of observed)
-          wealth = accumulateRecovery(wealth, [{ badness, count }], allowedBad);
-        expect(Number.isNaN(logMean(wealth))).toBe(false);
+        const wealth = noRecovery();
+        for (const [count, badness] of observed) accumulateRecovery(wealth, [{ badness, count }], allowedBad);
+        expect(Number.isNaN(logWealth(wealth))).toBe(false);
       },
     ),
   );

@@ -1,5 +1,4 @@
 import type { Observation } from '../types.ts';
-import { highestOf, logMean } from './detector.ts';
 import { type Gains, gainsByBadness, totalGains } from './gains.ts';
 
 /**
@@ -10,23 +9,22 @@ import { type Gains, gainsByBadness, totalGains } from './gains.ts';
  */
 export const recoveredAt = Math.log(1000);
 
-/** ln of the wealth of each bet; 0 at the start. */
-export type Wealth = readonly number[];
+/** ln of the wealth of each bet, brought up to date in place; 0 at the start. */
+export type Wealth = number[];
 
 /** Mean badness after the recovery, as multiples of what is allowed. */
 const multiples = [0.05, 0.2, 0.4, 0.6, 0.8];
 
-export const noRecovery: Wealth = multiples.map(() => 0);
+export const noRecovery = (): Wealth => multiples.map(() => 0);
 
 export function accumulateRecovery(
   wealth: Wealth,
   observations: readonly Observation[],
   allowedBad: number,
-): Wealth {
-  if (observations.length === 0) return wealth;
-  const after = totalGains(gainsOf(allowedBad), observations);
-  for (let k = 0; k < after.length; k++) after[k]! += wealth[k]!;
-  return after;
+): void {
+  if (observations.length === 0) return;
+  const gained = totalGains(gainsOf(allowedBad), observations);
+  for (let k = 0; k < wealth.length; k++) wealth[k]! += gained[k]!;
 }
 
 const known = new Map<number, Gains>();
@@ -41,6 +39,13 @@ function gainsOf(allowedBad: number): Gains {
   return gains;
 }
 
+/** ln of the mean of the bets' wealth, without overflow. */
+export function logWealth(wealth: Wealth): number {
+  const highest = Math.max(...wealth);
+  let sum = 0;
+  for (let k = 0; k < wealth.length; k++) sum += Math.exp(wealth[k]! - highest);
+  return highest + Math.log(sum / wealth.length);
+}
+
 /** A bet that lost this much starts again: the model was still bad then, which says nothing about now. */
-export const isLost = (wealth: Wealth) =>
-  highestOf(wealth) < -recoveredAt + Math.log(multiples.length) && logMean(wealth) < -recoveredAt;
+export const isLost = (wealth: Wealth) => logWealth(wealth) < -recoveredAt;

@@ -21,7 +21,7 @@ describe('a verdict', () => {
       fired: { at, rule: 'shiryaev-roberts', since: at - 4 * tickMs },
     });
     expect(stream.fired!.evidence).toBeGreaterThanOrEqual(parameters.threshold);
-    expect(stream.fired!.span).toMatchObject({ requests: 200, bad: 200 });
+    expect(stream.fired!.counts).toMatchObject({ requests: 200, bad: 200 });
   });
 
   test('waits for the minimum of requests', () => {
@@ -68,7 +68,7 @@ describe('the evidence starts with the change', () => {
     let bad = day;
     while (!bad.stream.stands) bad = run(bad.stream, bad.at, 1, { good: 0, bad: perTick });
     expect(bad.stream.fired).toMatchObject({ since: day.at });
-    const { requests, bad: failures } = bad.stream.fired!.span;
+    const { requests, bad: failures } = bad.stream.fired!.counts;
     expect(failures / requests).toBe(1);
   });
 });
@@ -76,13 +76,13 @@ describe('the evidence starts with the change', () => {
 describe('hard down', () => {
   test('fires without any minimum of requests, and once', () => {
     const { stream, at } = run(newStream(parameters, 0), 0, 3, { good: 0, bad: 4 }, down);
-    expect(stream.fired).toMatchObject({ rule: 'hard-down', at: tickMs, span: { requests: 4, bad: 4 } });
+    expect(stream.fired).toMatchObject({ rule: 'hard-down', at: tickMs, counts: { requests: 4, bad: 4 } });
     expect(run(stream, at, 100, { good: 0, bad: 0 }, down).stream.fired).toEqual(stream.fired);
   });
 
   test('fires anew after a restart: what stands is the trouble from before', () => {
     const { stream, at } = run(newStream(parameters, 0), 0, 3, { good: 0, bad: 4 }, down);
-    const tried = restart(stream, at + 10 * tickMs, parameters);
+    const tried = restarted(stream, at + 10 * tickMs);
     expect(tried).toMatchObject({ stands: true, fired: stream.fired });
     const again = run(tried, at + 10 * tickMs, 5, { good: 0, bad: 2 }, down);
     expect(again.stream.fired).toMatchObject({
@@ -97,7 +97,7 @@ describe('a restart', () => {
   test('forgets evidence and recovery, keeps the verdict', () => {
     const { stream, at } = outage();
     const later = run(stream, at, 1, { good: 50, bad: 2 });
-    const fresh = restart(later.stream, later.at, parameters);
+    const fresh = restarted(later.stream, later.at);
     expect(view(fresh)).toMatchObject({ stands: true, recovery: 0, recoverySince: later.at, firedAt: at });
     expect(fresh.evidence).toEqual(newStream(parameters, 0).evidence);
   });
@@ -133,24 +133,30 @@ describe('a healthy model, for a month', () => {
     const parameters = detectorParameters({ ...settings, allowedBad, yearsPerFalseAlarm });
     const failures = binomial(50, 1 - successRate, seeded(2026));
     const ticks = (30 * 86_400_000) / tickMs;
-    let stream = newStream(parameters, 0);
+    const stream = newStream(parameters, 0);
     for (let tick = 1; tick <= ticks && !stream.fired; tick++) {
       const bad = failures();
-      stream = step(stream, tickOf(tick * tickMs, { good: 50 - bad, bad }), parameters);
+      stepOnce(stream, tick * tickMs, { good: 50 - bad, bad }, {}, parameters);
     }
     expect(stream.fired).toBeUndefined();
   });
 
   test('and the same month with a success rate of 0.88 is critical within the hour', () => {
     const failures = binomial(50, 0.12, seeded(2026));
-    let stream = newStream(parameters, 0);
+    const stream = newStream(parameters, 0);
     for (let tick = 1; tick <= 720 && !stream.fired; tick++) {
       const bad = failures();
-      stream = step(stream, tickOf(tick * tickMs, { good: 50 - bad, bad }), parameters);
+      stepOnce(stream, tick * tickMs, { good: 50 - bad, bad }, {}, parameters);
     }
     expect(stream.fired?.rule).toBe('shiryaev-roberts');
   });
 });
+
+function restarted(stream: Stream, at: number): Stream {
+  const tried = structuredClone(stream);
+  restart(tried, at, parameters);
+  return tried;
+}
 
 interface PerTick {
   readonly good: number;
@@ -159,19 +165,22 @@ interface PerTick {
 
 const down = { hardDown: true, enoughRequests: false };
 
-function tickOf(at: number, { good, bad }: PerTick): StreamTick {
-  return {
-    at,
-    observations: [
-      { badness: 0, count: good },
-      { badness: 1, count: bad },
-    ].filter(({ count }) => count > 0),
-    counts: { requests: good + bad, bad },
-    enoughRequests: true,
-    hardDown: false,
-  };
+function stepOnce(
+  stream: Stream,
+  at: number,
+  { good, bad }: PerTick,
+  more: Partial<StreamTick> = {},
+  judged = parameters,
+): void {
+  const observations = [
+    { badness: 0, count: good },
+    { badness: 1, count: bad },
+  ].filter(({ count }) => count > 0);
+  const tick = { at, previousAt: at - tickMs, enoughRequests: true, hardDown: false, ...more };
+  step(stream, tick, observations, { requests: good + bad, bad }, judged);
 }
 
+/** Goes on from a copy, so that what was before can still be looked at. */
 function run(
   from: Stream,
   startsAt: number,
@@ -179,10 +188,11 @@ function run(
   perTick: PerTick,
   more: Partial<StreamTick> = {},
 ) {
-  let [stream, at] = [from, startsAt];
+  const stream = structuredClone(from);
+  let at = startsAt;
   for (let i = 0; i < ticks; i++) {
     at += tickMs;
-    stream = step(stream, { ...tickOf(at, perTick), ...more }, parameters);
+    stepOnce(stream, at, perTick, more);
   }
   return { stream, at };
 }

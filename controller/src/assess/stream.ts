@@ -1,39 +1,34 @@
 import type { Counts, LevelAssessment, Observation } from '../types.ts';
 import {
   accumulate,
+  type Before,
   type DetectorParameters,
   type Evidence,
-  highestOf,
-  logMean,
+  forget,
+  likeliestBeginning,
   noEvidence,
   reaches,
   strength,
 } from './detector.ts';
-import { accumulateRecovery, isLost, noRecovery, recoveredAt, type Wealth } from './recovery.ts';
+import { accumulateRecovery, isLost, logWealth, noRecovery, recoveredAt, type Wealth } from './recovery.ts';
 
-/** The state of one model, signal and level between ticks: a few numbers. */
+/** The state of one model, signal and level between ticks: a few numbers, brought up to date in place. */
 export interface Stream {
   /** Nothing earlier counts: the first tick, or when a route began to try the model again. */
-  readonly countedFrom: number;
+  countedFrom: number;
+  /** Requests and badness since then. */
+  requests: number;
+  bad: number;
   readonly evidence: Evidence;
-  /** The last tick. */
-  readonly at: number;
-  /**
-   * For each alternative, what was counted since its sum last stood at zero: a change to it began there, if any did.
-   * Null where the sum stands at zero; empty where all do, so that healthy models take no memory for it.
-   */
-  readonly building: readonly (Span | null)[];
+  /** Recovery is asked for: a verdict stands, or a route tries the model. Nobody else needs it. */
+  recovering: boolean;
   readonly recovery: Wealth;
   /** The lowest that its ln has been: how far it has risen since tells of the latest requests alone. */
-  readonly recoveryLow: number;
-  readonly recoverySince: number;
+  recoveryLow: number;
+  recoverySince: number;
   /** While the verdict stands, or the last time it did. */
-  readonly fired?: Fired;
-  readonly stands: boolean;
-}
-
-interface Span extends Counts {
-  readonly since: number;
+  fired?: Fired;
+  stands: boolean;
 }
 
 interface Fired {
@@ -45,29 +40,28 @@ interface Fired {
   readonly rule: 'shiryaev-roberts' | 'hard-down';
   /** ln R when it fired. */
   readonly evidence: number;
-  readonly span: Span;
+  /** What was counted between the change and the firing. */
+  readonly counts: Counts;
 }
 
 export function newStream(parameters: DetectorParameters, at: number): Stream {
   return {
     countedFrom: at,
+    requests: 0,
+    bad: 0,
     evidence: noEvidence(parameters),
-    at,
-    building: nothingBuilding,
-    recovery: noRecovery,
+    recovering: false,
+    recovery: noRecovery(),
     recoveryLow: 0,
     recoverySince: at,
     stands: false,
   };
 }
 
-const nothingBuilding: Stream['building'] = [];
-const nothingSince = (since: number): Span => ({ since, requests: 0, bad: 0 });
-
 export interface StreamTick {
   readonly at: number;
-  readonly observations: readonly Observation[];
-  readonly counts: Counts;
+  /** The tick before this one. */
+  readonly previousAt: number;
   readonly enoughRequests: boolean;
   readonly hardDown: boolean;
 }
@@ -76,113 +70,96 @@ export interface StreamTick {
  * One tick: evidence against the model and for its recovery grow side by side. A verdict that fired stands until the
  * recovery is proven; the evidence starts again from nothing, so that it can fire anew.
  */
-export function step(stream: Stream, tick: StreamTick, parameters: DetectorParameters): Stream {
-  const evidence = accumulate(stream.evidence, tick.observations, parameters);
-  const building = buildingAfter(stream, evidence, tick.counts);
-  const { recovery, recoveryLow, recoverySince } = recoveryAfter(stream, tick, parameters);
-  const next = { ...stream, at: tick.at, evidence, building, recovery, recoveryLow, recoverySince };
+export function step(
+  stream: Stream,
+  tick: StreamTick,
+  observations: readonly Observation[],
+  counts: Counts,
+  parameters: DetectorParameters,
+  tempering = 1,
+): void {
+  const { requests, bad, evidence } = stream;
+  accumulate(evidence, observations, parameters, { at: tick.previousAt, requests, bad }, tempering);
+  stream.requests += counts.requests;
+  stream.bad += counts.bad;
+  if (stream.recovering) recover(stream, tick.at, observations, parameters);
   if (tick.enoughRequests && reaches(evidence, parameters.threshold))
-    return fire(next, tick, 'shiryaev-roberts', parameters);
-  if (tick.hardDown && !isStillFired(stream)) return fire(next, tick, 'hard-down', parameters);
-  if (stream.stands && logMean(next.recovery) >= recoveredAt) return { ...next, stands: false };
-  return next;
+    fire(stream, tick, 'shiryaev-roberts', parameters);
+  else if (tick.hardDown && !isStillFired(stream)) fire(stream, tick, 'hard-down', parameters);
+  else if (stream.stands && logWealth(stream.recovery) >= recoveredAt) stream.stands = false;
 }
 
-function buildingAfter({ at, building }: Stream, { sum }: Evidence, counts: Counts): Stream['building'] {
-  if (highestOf(sum) === 0) return nothingBuilding;
-  return sum.map((height, k) => (height > 0 ? extend(building[k] ?? nothingSince(at), counts) : null));
-}
+/** Half of the evidence for a verdict is there, or the verdict itself: this may be trouble, not the model's way. */
+export const isSuspect = ({ stands, evidence }: Stream, { threshold }: DetectorParameters) =>
+  stands || reaches(evidence, threshold / 2);
 
 /** The evidence and the recovery are counted from now on: a route begins to try this model again. */
-export function restart(stream: Stream, at: number, parameters: DetectorParameters): Stream {
-  return {
-    ...newStream(parameters, at),
-    stands: stream.stands,
-    ...(stream.fired && { fired: stream.fired }),
-  };
+export function restart(stream: Stream, at: number, parameters: DetectorParameters): void {
+  stream.countedFrom = at;
+  forget(stream.evidence, parameters);
+  startRecovery(stream, at);
+}
+
+function startRecovery(stream: Stream, at: number): void {
+  stream.recovering = true;
+  stream.recovery.fill(0);
+  stream.recoveryLow = 0;
+  stream.recoverySince = at;
 }
 
 /** It stands, and what made it fire is still being counted: not the trouble from before a new try. */
 const isStillFired = ({ stands, fired, countedFrom }: Stream) => stands && fired!.at > countedFrom;
 
-function recoveryAfter(
+function recover(
   stream: Stream,
-  tick: StreamTick,
-  { allowedBad }: DetectorParameters,
-): Pick<Stream, 'recovery' | 'recoveryLow' | 'recoverySince'> {
-  const recovery = accumulateRecovery(stream.recovery, tick.observations, allowedBad);
-  if (isLost(recovery)) return { recovery: noRecovery, recoveryLow: 0, recoverySince: tick.at };
-  const recoveryLow = Math.min(stream.recoveryLow, logMean(recovery));
-  return { recovery, recoveryLow, recoverySince: stream.recoverySince };
+  at: number,
+  observations: readonly Observation[],
+  parameters: DetectorParameters,
+): void {
+  accumulateRecovery(stream.recovery, observations, parameters.allowedBad);
+  if (isLost(stream.recovery)) startRecovery(stream, at);
+  else stream.recoveryLow = Math.min(stream.recoveryLow, logWealth(stream.recovery));
 }
 
-function fire(stream: Stream, tick: StreamTick, rule: Fired['rule'], parameters: DetectorParameters): Stream {
-  const span = likeliest(stream);
-  return {
-    countedFrom: stream.countedFrom,
-    evidence: noEvidence(parameters),
-    at: tick.at,
-    building: nothingBuilding,
-    recovery: noRecovery,
-    recoveryLow: 0,
-    recoverySince: tick.at,
-    stands: true,
-    fired: {
-      at: tick.at,
-      standsSince: stream.stands ? stream.fired!.standsSince : tick.at,
-      since: isStillFired(stream) ? stream.fired!.since : span.since,
-      rule,
-      evidence: strength(stream.evidence),
-      span,
-    },
+function fire(
+  stream: Stream,
+  { at, previousAt }: StreamTick,
+  rule: Fired['rule'],
+  parameters: DetectorParameters,
+): void {
+  const { requests, bad, evidence } = stream;
+  const beginning: Before = likeliestBeginning(evidence, { at: previousAt, requests, bad });
+  stream.fired = {
+    at,
+    standsSince: stream.stands ? stream.fired!.standsSince : at,
+    since: isStillFired(stream) ? stream.fired!.since : beginning.at,
+    rule,
+    evidence: strength(evidence),
+    counts: { requests: requests - beginning.requests, bad: bad - beginning.bad },
   };
+  stream.stands = true;
+  forget(evidence, parameters);
+  startRecovery(stream, at);
 }
-
-/** The span of the alternative that the requests speak for most. */
-const likeliest = ({ at, evidence: { sum }, building }: Stream): Span =>
-  building[sum.indexOf(highestOf(sum))] ?? nothingSince(at);
-
-const extend = (span: Span, { requests, bad }: Counts): Span => ({
-  since: span.since,
-  requests: span.requests + requests,
-  bad: span.bad + bad,
-});
 
 /** What the rest of the controller sees of a stream. */
 export function streamView(
-  stream: Stream,
-  parameters: DetectorParameters,
+  { fired, stands, evidence, recovery, recoveryLow, recoverySince }: Stream,
+  { threshold, allowedBad }: DetectorParameters,
   windowCounts: Counts,
-): Pick<
-  LevelAssessment,
-  | 'stands'
-  | 'standsSince'
-  | 'firedAt'
-  | 'since'
-  | 'rule'
-  | 'evidence'
-  | 'evidenceThreshold'
-  | 'recovery'
-  | 'recoveryRise'
-  | 'recoverySince'
-  | 'counts'
-  | 'allowedBad'
-> {
-  const { fired, stands } = stream;
-  const recovery = logMean(stream.recovery);
+): Omit<LevelAssessment, 'level' | 'threshold' | 'unit'> {
+  const logRecovery = logWealth(recovery);
   const view = {
     stands,
-    evidence: stands ? fired!.evidence : atLeastZero(stream.evidence),
-    evidenceThreshold: parameters.threshold,
-    recovery,
-    recoveryRise: recovery - stream.recoveryLow,
-    recoverySince: stream.recoverySince,
-    counts: stands ? fired!.span : windowCounts,
-    allowedBad: parameters.allowedBad,
+    evidence: stands ? fired!.evidence : Math.max(0, strength(evidence)),
+    evidenceThreshold: threshold,
+    recovery: logRecovery,
+    recoveryRise: logRecovery - recoveryLow,
+    recoverySince,
+    counts: stands ? fired!.counts : windowCounts,
+    allowedBad,
   };
   if (!fired) return view;
   const { at: firedAt, since, rule, standsSince } = fired;
   return stands ? { ...view, standsSince, firedAt, since, rule } : { ...view, firedAt, since, rule };
 }
-
-const atLeastZero = (evidence: Evidence): number => (reaches(evidence, 0) ? strength(evidence) : 0);

@@ -1,24 +1,22 @@
 import type { Counts } from '../types.ts';
-import { countsWithin, type Window } from './window.ts';
+import { inSixHours, lately, type Window } from './window.ts';
 
 /** Slow change, as information: it raises no verdict and moves nothing. */
 export interface Trend {
   readonly direction: 'worse' | 'better' | 'steady';
-  /** Mean badness of the last half hour, and of the hours before it. */
+  /** Mean badness of the last half hour or a little more, and of the hours before it. */
   readonly recent: number;
   readonly before: number;
   /** Difference in standard errors of a two-sample comparison; `worse` from +4, `better` from −4. */
   readonly z: number;
 }
 
-const recentMs = 30 * 60_000;
-const longestMs = 6 * 3_600_000;
 const significant = 4;
 
 /** Undefined while either side has fewer than `minimum` requests. */
 export function trendOf(window: Window, at: number, minimum: number): Trend | undefined {
-  const recent = countsWithin(window, at, recentMs);
-  const before = difference(countsWithin(window, at, longestMs), recent);
+  const recent = lately(window, at);
+  const before = difference(inSixHours(window, at), recent);
   if (recent.requests < minimum || before.requests < minimum) return undefined;
   const [p, q] = [mean(recent), mean(before)];
   const pooled = (recent.bad + before.bad) / (recent.requests + before.requests);

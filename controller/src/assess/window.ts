@@ -1,76 +1,90 @@
 import type { Counts } from '../types.ts';
 
-/**
- * Requests and badness of the last six hours in one-minute and half-hour buckets. Only the newest bucket changes on a
- * tick, so that a step costs no copy of the rest.
- */
+/** Requests and badness of the recent past, in place: a tick writes two numbers and leaves no garbage. */
 export interface Window {
-  readonly current: Buckets;
-  /** Newest first. */
-  readonly past: Buckets;
+  /** The evaluation window of the policy, in tenths of it. */
+  readonly evaluation: Ring;
+  /** Six hours, in half hours. */
+  readonly longest: Ring;
 }
 
-/**
- * Start, end, requests and badness of one bucket after the other. Plain numbers in a row take a fifth of the memory
- * that objects would, which is what counts for thousands of models.
- */
-type Buckets = readonly number[];
-const [start, end, requests, bad, bucketSize] = [0, 1, 2, 3, 4];
-
-const minuteMs = 60_000;
-const fineMs = 10 * minuteMs;
-const coarseMs = 30 * minuteMs;
-const longestMs = 6 * 60 * minuteMs;
-
-/** The windows in which the minimum of requests may be reached: a quiet model is given time instead of being ignored. */
-const patienceMs = [10, 30, 60, 120, 360].map(minutes => minutes * minuteMs);
-
-export function emptyWindow(at: number): Window {
-  return { current: [at, at, 0, 0], past: [] };
+/** Slots of equal length; the newest one is still being filled, so that the window is covered at any moment. */
+interface Ring {
+  readonly slotMs: number;
+  /** Number of the newest slot since the epoch. */
+  newest: number;
+  /** Requests and badness of slot after slot. */
+  readonly slots: number[];
 }
 
-export function addToWindow({ current, past }: Window, at: number, added: Counts): Window {
-  if (at - current[start]! < minuteMs)
-    return {
-      past,
-      current: [current[start]!, at, current[requests]! + added.requests, current[bad]! + added.bad],
-    };
-  return {
-    past: coarsen([...current, ...past], at),
-    current: [current[end]!, at, added.requests, added.bad],
-  };
+const evaluationSlots = 10;
+const longestMs = 6 * 3_600_000;
+const halfHourMs = 30 * 60_000;
+
+export const emptyWindow = (at: number, evaluationMs: number): Window => ({
+  evaluation: emptyRing(at, evaluationMs / evaluationSlots, evaluationSlots),
+  longest: emptyRing(at, halfHourMs, longestMs / halfHourMs),
+});
+
+const emptyRing = (at: number, slotMs: number, slots: number): Ring => ({
+  slotMs,
+  newest: slotOf(at, slotMs),
+  slots: Array(2 * (slots + 1)).fill(0),
+});
+
+/** A tick tells of the time before it, so one that ends with a slot belongs to that slot. */
+const slotOf = (at: number, slotMs: number) => Math.ceil(at / slotMs);
+
+export function addToWindow({ evaluation, longest }: Window, at: number, added: Counts): void {
+  addToRing(evaluation, at, added);
+  addToRing(longest, at, added);
 }
 
-/** Minutes older than ten are joined into half hours, and those older than six hours are dropped. */
-function coarsen(buckets: Buckets, at: number): Buckets {
-  const kept: number[] = [];
-  for (let older = 0; older < buckets.length; older += bucketSize) {
-    if (at - buckets[older + end]! > longestMs) break;
-    const newer = kept.length - bucketSize;
-    const joinable =
-      newer >= 0 &&
-      at - kept[newer + end]! > fineMs &&
-      kept[newer + end]! - buckets[older + start]! <= coarseMs;
-    if (joinable) {
-      kept[newer + start] = buckets[older + start]!;
-      kept[newer + requests]! += buckets[older + requests]!;
-      kept[newer + bad]! += buckets[older + bad]!;
-    } else for (let column = 0; column < bucketSize; column++) kept.push(buckets[older + column]!);
+function addToRing(ring: Ring, at: number, { requests, bad }: Counts): void {
+  turn(ring, at);
+  const place = placeOf(ring, ring.newest);
+  ring.slots[place]! += requests;
+  ring.slots[place + 1]! += bad;
+}
+
+/** Empties the slots that begin between the newest and `at`. */
+function turn(ring: Ring, at: number): void {
+  const slot = slotOf(at, ring.slotMs);
+  if (slot <= ring.newest) return;
+  const passed = Math.min(slot - ring.newest, ring.slots.length / 2);
+  for (let ago = 0; ago < passed; ago++) {
+    const place = placeOf(ring, slot - ago);
+    ring.slots[place] = 0;
+    ring.slots[place + 1] = 0;
   }
-  return kept;
+  ring.newest = slot;
 }
 
-/** Requests and badness of the buckets that end within the last `ms`. */
-export function countsWithin({ current, past }: Window, at: number, ms: number): Counts {
-  const counts = { requests: current[requests]!, bad: current[bad]! };
-  for (let bucket = 0; bucket < past.length && at - past[bucket + end]! <= ms; bucket += bucketSize) {
-    counts.requests += past[bucket + requests]!;
-    counts.bad += past[bucket + bad]!;
+function placeOf({ slots }: Ring, slot: number): number {
+  const place = slot % (slots.length / 2);
+  return 2 * (place < 0 ? place + slots.length / 2 : place);
+}
+
+export const inEvaluation = ({ evaluation }: Window, at: number): Counts => countOf(evaluation, at);
+
+/** Of the last half hour and what has begun of this one; of six hours. */
+export const lately = ({ longest }: Window, at: number): Counts => countOf(longest, at, 2);
+export const inSixHours = ({ longest }: Window, at: number): Counts => countOf(longest, at);
+
+/** The newest `most` slots at that time. */
+function countOf(ring: Ring, at: number, most = ring.slots.length / 2): Counts {
+  const slot = slotOf(at, ring.slotMs);
+  let requests = 0;
+  let bad = 0;
+  for (let ago = Math.max(0, slot - ring.newest); ago < most; ago++) {
+    const place = placeOf(ring, slot - ago);
+    requests += ring.slots[place]!;
+    bad += ring.slots[place + 1]!;
   }
-  return counts;
+  return { requests, bad };
 }
 
-/** True when the smallest window that holds `minimum` requests is at most six hours long. */
+/** A quiet model is given six hours to show the minimum of requests, instead of being ignored all night. */
 export function hasEnough(window: Window, at: number, minimum: number): boolean {
-  return patienceMs.some(ms => countsWithin(window, at, ms).requests >= minimum);
+  return inSixHours(window, at).requests >= minimum;
 }

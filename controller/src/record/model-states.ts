@@ -1,7 +1,7 @@
 import type { Database } from './database.ts';
 
 /** Version of the detector's rules; evidence gathered under another one is not carried on. */
-export const ruleVersion = 'sr-mixture-2';
+export const ruleVersion = 'sr-mixture-3';
 
 /** Evidence older than this starts from nothing, which is always valid. */
 const keepMs = 10 * 60_000;

@@ -1,10 +1,10 @@
 import { loadPolicy } from '@relaycore/rules';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { decide } from '../decide/decide.ts';
 import { allTo } from '../decide/weights.ts';
-import type { ProbeResult, Reading, SignalReadings } from '../types.ts';
+import type { ProbeResult, Reading, RouteState, SignalReadings, Weights } from '../types.ts';
 import { assessModels } from './models.ts';
-import { withProbes } from './unreachable.ts';
+import { judgeWithoutRequests } from './without-requests.ts';
 
 const loaded = loadPolicy(
   'models: { chat-a: {}, chat-b: {} }\nroutes: { chat: { targets: [chat-a, chat-b] } }',
@@ -36,12 +36,12 @@ function assessed(readings: SignalReadings, probe: ProbeResult | undefined) {
   ]);
   const probes = new Map<string, ProbeResult>([['chat-b', passed]]);
   if (probe) probes.set('chat-a', probe);
-  const assessments = withProbes(
-    assessModels(policy, new Map(), { models, at }, new Map()),
+  const assessments = judgeWithoutRequests(assessModels(policy, new Map(), { models, at }, new Map()), {
     probes,
+    routes: new Map(),
     at,
     rule,
-  );
+  });
   return { assessments, probes };
 }
 
@@ -84,4 +84,47 @@ test('the route leaves a dead server that nobody can report on', () => {
   });
   expect(decision).toMatchObject({ kind: 'failover', from: 'chat-a', to: 'chat-b', signal: 'success' });
   expect(decision.words).toContain('success rate 0.0000 below 0.9 over 4 probes (all failed, and no target');
+});
+
+describe('a model that always has requests and has none any more', () => {
+  const silence = { since: at - 100_000, believedAfterMs: 60_000 };
+  const silent = (probe: ProbeResult | undefined, weights: Weights, updatedAt = 0) => {
+    const { model, verdict, signals } = assessed({ ...unseen, success: counts }, undefined).assessments.get(
+      'chat-a',
+    )!;
+    const route: RouteState = {
+      route: 'chat',
+      generation: 1,
+      weights,
+      phase: { kind: 'primary', since: 0 },
+      backoff: { level: 0 },
+      updatedAt,
+    };
+    return judgeWithoutRequests(new Map([[model, { model, at, verdict, signals, silence }]]), {
+      probes: new Map(probe ? [[model, probe]] : []),
+      routes: new Map([['chat', route]]),
+      at,
+      rule,
+    }).get(model)!;
+  };
+  const all = { 'chat-a': 10_000, 'chat-b': 0 };
+  const none = { 'chat-a': 0, 'chat-b': 10_000 };
+
+  test('is silent, which tells people and moves nothing', () => {
+    const assessment = silent(passed, all);
+    expect(assessment.silence).toEqual(silence);
+    expect(assessment.verdict).not.toMatchObject({ kind: 'degraded' });
+  });
+
+  test('is down when its probes fail as well', () => {
+    const { verdict, signals } = silent(failed(3, 10_000), all);
+    expect(verdict).toMatchObject({ kind: 'degraded', level: 'critical', signal: 'success' });
+    expect(signals[0]!.levels.critical).toMatchObject({ stands: true, rule: 'unreachable' });
+  });
+
+  test('is not silent but drained where the route sends it nothing, or has only begun to', () => {
+    expect(silent(undefined, none).silence).toBeUndefined();
+    expect(silent(undefined, all, at - 30_000).silence).toBeUndefined();
+    expect(silent(failed(3, 10_000), none).verdict).not.toMatchObject({ kind: 'degraded' });
+  });
 });
