@@ -103,7 +103,7 @@ export function runJob(stage: Stage, job: Job, { onScrape, onTick }: Observer = 
 }
 
 /** Whoever watches these targets, before the first tick. */
-function operatorFor({ scenario, policy, signals }: Stage, detector: DetectorName): Operator {
+export function operatorFor({ scenario, policy, signals }: Stage, detector: DetectorName): Operator {
   const targets = targetNames(scenario.targets.length).map(model => ({ policy, signals, model }));
   return operatorOf({ detector, policy, level: scenario.level, targets, startAt: epochMs });
 }
