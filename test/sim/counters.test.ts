@@ -19,13 +19,12 @@ async function bothWays(changes: Record<string, unknown>, ticks: number) {
   const stage = await exampleStage({ policy: {}, phases, ...changes });
   return [direct, fromCounters].map(way => {
     const conditions = conditionsOf(stage.scenario.targets[0], stage.edges, seeded('conditions'));
-    const random = seeded('requests');
-    const source =
-      way === direct ? direct(stage, conditions, random) : fromCounters(stage, 'primary', conditions, random);
+    const targets = way(stage, [{ conditions, random: seeded('requests') }]);
     return Array.from({ length: ticks }, (_, tick) => {
-      conditions.advance(tick * 5000, (tick + 1) * 5000);
-      const { requests, failed } = source.tick(tick * 5000, (tick + 1) * 5000, 40);
-      return { requests, failed, readings: source.readings() };
+      const [fromMs, toMs] = [tick * 5000, (tick + 1) * 5000];
+      conditions.advance(fromMs, toMs);
+      const { requests, failed } = targets.tick(0, fromMs, toMs, 40);
+      return { requests, failed, readings: targets.readings(toMs)[0]! };
     });
   });
 }

@@ -1,7 +1,6 @@
-import { type Policy, profiles } from '@relaycore/rules';
-import { type CounterMemory, type CounterSample, increments } from '../../controller/src/read/increments.ts';
-import { readingsOf } from '../../controller/src/read/readings.ts';
-import type { SignalReadings } from '../../controller/src/types.ts';
+import { accuracyEvaluation, profiles } from '@relaycore/rules';
+import type { CounterSample } from '../../controller/src/read/increments.ts';
+import type { RawTick } from '../../controller/src/read/tick.ts';
 import { type ConditionsSource, type EdgesMs, scoreSteps } from './conditions.ts';
 import { delayed } from './direct.ts';
 import { binomial, poisson, type Random } from './random.ts';
@@ -9,26 +8,55 @@ import { type Driven, drawOutcomes, noOutcomes, type Outcomes } from './requests
 import type { Scenario, Scrape } from './scenario.ts';
 
 /**
- * The long way from requests to readings: counters in every replica, scrapes of them that come late, fail or stop,
- * restarts, and the controller's own `increments` and `readingsOf` over what was scraped.
+ * The first half of the long way from requests to readings: counters in every replica of one target, restarts, and
+ * scrapes that come late, fail or stop. The second half is the controller's own.
  */
 export interface CountersOptions {
   readonly scenario: Scenario;
-  readonly policy: Policy;
   readonly model: string;
   readonly driven: Driven;
   readonly edges: EdgesMs;
   readonly epochMs: number;
+  /** Called with every scrape that was tried, in order of time within a replica. */
+  readonly onScrape?: ((scraped: Scraped) => void) | undefined;
 }
 
 export interface CountersSource {
   /** One tick with that mean number of requests over all replicas. */
   tick(fromMs: number, toMs: number, meanRequests: number, conditions: ConditionsSource): Outcomes;
-  readings(toMs: number): SignalReadings;
+  /** The latest scrape of each replica. */
+  scraped(): readonly Scraped[];
+}
+
+/** What one scrape of one replica brought. */
+export interface Scraped {
+  /** Epoch milliseconds, whole ones as Prometheus keeps them. */
+  readonly at: number;
+  /** The labels `job` and `instance`. */
+  readonly target: CounterSample['labels'];
+  /** Absent when the scrape failed. */
+  readonly page?: {
+    /** When the process started, epoch milliseconds. */
+    readonly startedAt: number;
+    readonly counters: readonly CounterSample[];
+  };
+}
+
+/** What Prometheus answers then, when these are the latest scrapes. */
+export function answered(at: number, latest: readonly Scraped[]): RawTick {
+  return {
+    at,
+    scrapedAt: latest.map(({ at, target }) => ({ labels: target, value: at / 1000 })),
+    startedAt: latest.flatMap(({ target, page }) =>
+      page ? [{ labels: target, value: page.startedAt / 1000 }] : [],
+    ),
+    counters: latest.flatMap(({ page }) => page?.counters ?? []),
+  };
 }
 
 interface Replica {
   readonly number: number;
+  readonly target: Scraped['target'];
   readonly series: readonly Series[];
   /** In the order of `series`. */
   readonly values: Float64Array;
@@ -38,9 +66,7 @@ interface Replica {
   scrapes: number;
   nextScrapeMs: number;
   nextResetMs: number;
-  /** The last scrape that was tried, and what it brought. */
-  scrapedMs: number;
-  seen?: { readonly values: Float64Array; readonly startedMs: number };
+  scraped?: Scraped;
 }
 
 interface LabelQueue {
@@ -58,11 +84,10 @@ const nothing = noOutcomes();
 const noScores = nothing.scores;
 
 export function countersSource(options: CountersOptions, random: Random): CountersSource {
-  const { scenario, policy, model, driven, epochMs } = options;
+  const { scenario, driven, epochMs, onScrape } = options;
   const scrape = scenario.scrape ?? { intervalMs: scenario.tickMs, jitterMs: 0, missed: 0, gaps: [] };
   const replicas = Array.from({ length: scenario.replicas }, (_, i) => newReplica(i + 1, options, scrape));
   const drawn = noOutcomes();
-  let memory: CounterMemory | undefined;
 
   return {
     tick(fromMs, toMs, meanRequests, conditions) {
@@ -71,21 +96,7 @@ export function countersSource(options: CountersOptions, random: Random): Counte
         run(replica, fromMs, toMs, meanRequests / replicas.length, conditions, sum);
       return sum;
     },
-    readings(toMs) {
-      const fresh = replicas.filter(({ scrapedMs }) => toMs - scrapedMs <= policy.detection.staleMs);
-      const started = new Map(
-        fresh.map(({ number, seen }) => [String(number), seen && epochMs + seen.startedMs]),
-      );
-      const step = increments(memory, fresh.flatMap(samplesOf), {
-        source: 'simulated',
-        at: epochMs + toMs,
-        maxGapMs: policy.detection.maxGapMs,
-        startedAt: ({ instance }) => started.get(instance!),
-      });
-      memory = step.memory;
-      const reason = fresh.length === 0 ? 'no target was scraped lately' : 'no series at the last scrape';
-      return readingsOf(policy, step.increments, () => reason).get(model)!;
-    },
+    scraped: () => replicas.flatMap(({ scraped }) => scraped ?? []),
   };
 
   /** One replica through one tick, stretch by stretch between scrapes and restarts. */
@@ -138,16 +149,18 @@ export function countersSource(options: CountersOptions, random: Random): Counte
     replica.scrapes++;
     replica.nextScrapeMs = scrapeTime(replica.number, replica.scrapes, scenario.replicas, scrape, random);
     if (scrape.gaps.some(gap => atMs >= gap.atMs && atMs < gap.atMs + gap.forMs)) return;
-    replica.scrapedMs = atMs;
-    if (binomial(random, 1, scrape.missed) === 1) delete replica.seen;
-    else replica.seen = { values: replica.values.slice(), startedMs: replica.startedMs };
+    const { target } = replica;
+    const at = epochMs + atMs;
+    const failed = binomial(random, 1, scrape.missed) === 1;
+    replica.scraped = failed ? { at, target } : { at, target, page: pageOf(replica, epochMs) };
+    onScrape?.(replica.scraped);
   }
 }
 
 /** The replicas are scraped one after the other within an interval, as Prometheus does. */
 function scrapeTime(number: number, count: number, replicas: number, scrape: Scrape, random: Random): number {
   const regular = scrape.intervalMs * (count + (number - 1) / replicas);
-  return scrape.jitterMs === 0 ? regular : regular + scrape.jitterMs * random();
+  return Math.round(scrape.jitterMs === 0 ? regular : regular + scrape.jitterMs * random());
 }
 
 function newReplica(
@@ -155,28 +168,33 @@ function newReplica(
   { scenario, model, driven, edges }: CountersOptions,
   scrape: Scrape,
 ): Replica {
-  const series = seriesOf(model, String(number), driven, edges);
+  const target = { instance: `${model}-${number}`, job: 'simulated' };
+  const series = seriesOf(model, target, driven, edges);
   const { resets } = scenario;
   const delayTicks = Math.round(scenario.labelDelayMs / scenario.tickMs);
   const resetting = resets && (resets.replica === undefined || resets.replica === number);
   return {
     number,
+    target,
     series,
     values: new Float64Array(series.length),
     ...(delayTicks > 0 && {
       labels: { collected: new Int32Array(scoreSteps + 1), next: delayed(delayTicks - 1) },
     }),
-    startedMs: Number.NEGATIVE_INFINITY,
+    startedMs: -longAgoMs,
     scrapes: 0,
-    nextScrapeMs: (scrape.intervalMs * (number - 1)) / scenario.replicas,
+    nextScrapeMs: Math.round((scrape.intervalMs * (number - 1)) / scenario.replicas),
     nextResetMs: resetting ? resets.everyMs : Number.POSITIVE_INFINITY,
-    scrapedMs: Number.NEGATIVE_INFINITY,
   };
 }
 
-function samplesOf({ series, seen }: Replica): CounterSample[] {
-  return seen ? series.map(({ labels }, index) => ({ labels, value: seen.values[index]! })) : [];
-}
+/** Every process runs since long before the scenario. */
+const longAgoMs = 86_400_000;
+
+const pageOf = ({ series, values, startedMs }: Replica, epochMs: number): Scraped['page'] & object => ({
+  startedAt: epochMs + startedMs,
+  counters: series.map(({ labels }, index) => ({ labels, value: values[index]! })),
+});
 
 function addTo(sum: Outcomes, part: Outcomes): void {
   sum.requests += part.requests;
@@ -186,13 +204,12 @@ function addTo(sum: Outcomes, part: Outcomes): void {
   for (const [i, count] of part.scores.entries()) sum.scores[i]! += count;
 }
 
-function seriesOf(model: string, instance: string, driven: Driven, edges: EdgesMs): Series[] {
+function seriesOf(model: string, target: Scraped['target'], driven: Driven, edges: EdgesMs): Series[] {
   const { modelLabel, success, latency, scores } = profiles.neuroweaver!;
   const labels = (name: string, more: Record<string, string>) => ({
     __name__: name,
     [modelLabel]: model,
-    instance,
-    job: 'simulated',
+    ...target,
     ...more,
   });
   const slower: [string, (outcomes: Outcomes) => number][] = [
@@ -202,6 +219,7 @@ function seriesOf(model: string, instance: string, driven: Driven, edges: EdgesM
   ];
   const latencyName = `${latency!.histogram}_bucket`;
   const scoreName = `${scores!.histogram}_bucket`;
+  const accuracy = { [scores!.nameLabel]: accuracyEvaluation, source: 'label' };
   return [
     ...(driven.success
       ? [
@@ -223,7 +241,7 @@ function seriesOf(model: string, instance: string, driven: Driven, edges: EdgesM
       : []),
     ...(driven.accuracy
       ? Array.from({ length: scoreSteps + 1 }, (_, edge) => ({
-          labels: labels(scoreName, { le: String(edge / scoreSteps) }),
+          labels: labels(scoreName, { ...accuracy, le: String(edge / scoreSteps) }),
           grow: (_: Outcomes, recorded: Int32Array) => sumUpTo(recorded, edge),
         }))
       : []),

@@ -1,9 +1,14 @@
 import type { Level, Policy, Route } from '@relaycore/rules';
+import type { ModelState } from '../../controller/src/assess/assess.ts';
+import { incidentOf } from '../../controller/src/assess/incident.ts';
+import { assessModels } from '../../controller/src/assess/models.ts';
 import { judgeWithoutRequests } from '../../controller/src/assess/without-requests.ts';
 import { decide } from '../../controller/src/decide/decide.ts';
 import { allTo } from '../../controller/src/decide/weights.ts';
 import { probeResult } from '../../controller/src/read/probe-result.ts';
 import {
+  type Assessment,
+  type Decision,
   isChange,
   type ProbeResult,
   type RouteState,
@@ -25,6 +30,9 @@ export interface Seen {
   readonly alarm: Alarm;
   /** Most of the traffic moved from one target to another. */
   readonly moved?: { readonly from: number; readonly to: number };
+  /** What the controller knew and did, where it is the one that decides. */
+  readonly assessments?: ReadonlyMap<string, Assessment>;
+  readonly decision?: Decision;
 }
 
 export interface OperatorOptions {
@@ -53,10 +61,10 @@ function watching({ detector, targets }: OperatorOptions): Operator {
   return { shares, tick: (_, readings) => ({ alarm: window.tick(readings[0]!) }) };
 }
 
-/** The controller's decisions; a change takes effect with the next tick. */
+/** The controller's rounds, as its loop goes through them; a change takes effect with the next tick. */
 function deciding({ policy, targets, startAt }: OperatorOptions): Operator {
   const names = targets.map(({ model }) => model);
-  const watched = targets.map(ours);
+  const memory = new Map<string, ModelState>();
   const route = policy.routes.simulated!;
   const freshMs = policy.probes.intervalMs * 3 + policy.probes.timeoutMs;
   const probe = probing(policy, names);
@@ -66,26 +74,22 @@ function deciding({ policy, targets, startAt }: OperatorOptions): Operator {
   return {
     shares: () => shares,
     tick(at, readings, probesPass) {
-      const assessed = new Map(
-        watched.map((one, i) => [
-          names[i]!,
-          one.tick(at, readings[i]!, i === 0 ? provingSince(state) : undefined),
-        ]),
-      );
+      const models = new Map(names.map((name, i) => [name, readings[i]!]));
       const probes = probe(at, probesPass);
-      const assessments = judgeWithoutRequests(assessed, {
-        probes,
-        routes: new Map([[route.name, state]]),
-        at,
-        rule: policy.detection.hardDown,
-      });
+      const routes = new Map([[route.name, state]]);
+      const assessed = assessModels(policy, memory, { models, at }, routes);
+      const rule = policy.detection.hardDown;
+      const assessments = judgeWithoutRequests(assessed, { probes, routes, at, rule });
+      const incident = incidentOf(assessments, policy.incidents);
+      const held = incident && policy.incidents.holdSwitches && { incident };
+      const decision = decide({ route, state, assessments, probes, ...held, now: at, freshMs });
+      const moved = move(decision, at);
       const alarm = alarmOf(assessments.get(names[0]!)!);
-      const moved = move(decide({ route, state, assessments, probes, now: at, freshMs }), at);
-      return { alarm, ...(moved && { moved }) };
+      return { alarm, assessments, decision, ...(moved && { moved }) };
     },
   };
 
-  function move(decision: ReturnType<typeof decide>, at: number): Seen['moved'] {
+  function move(decision: Decision, at: number): Seen['moved'] {
     if (!isChange(decision)) return undefined;
     const before = serving(state.weights);
     state = { route: state.route, generation: state.generation + 1, ...decision.next, updatedAt: at };
@@ -105,9 +109,6 @@ function firstState({ name, targets }: Route, at: number): RouteState {
     updatedAt: at,
   };
 }
-
-const provingSince = ({ phase }: RouteState) =>
-  phase.kind === 'probing' || phase.kind === 'ramping' ? phase.since : undefined;
 
 /** Probes of every target on their schedule. */
 function probing(

@@ -1,11 +1,13 @@
 import type { Policy, Signal } from '@relaycore/rules';
 import { assess, newModelState } from '../../controller/src/assess/assess.ts';
+import type { CounterMemory } from '../../controller/src/read/increments.ts';
+import { readTick } from '../../controller/src/read/tick.ts';
 import type { SignalReadings } from '../../controller/src/types.ts';
 import { type ConditionsSource, conditionsOf, type EdgesMs, edgesOf } from './conditions.ts';
-import { countersSource } from './counters.ts';
+import { answered, countersSource, type Scraped } from './counters.ts';
 import type { DetectorName } from './detectors.ts';
 import { delayed, directReadings } from './direct.ts';
-import { operatorOf } from './operators.ts';
+import { type Operator, operatorOf, type Seen } from './operators.ts';
 import { poisson, type Random, seeded } from './random.ts';
 import { type Driven, drawOutcomes, noOutcomes, type Outcomes, replayed } from './requests.ts';
 import { policyOf, type Scenario, targetNames } from './scenario.ts';
@@ -57,110 +59,123 @@ export function stageOf(scenario: Scenario): Stage {
   };
 }
 
+/** One tick as it went. */
+export interface Tick {
+  readonly at: number;
+  /** One a target, as are the probes. */
+  readonly readings: readonly SignalReadings[];
+  readonly probesPass: readonly boolean[];
+  readonly seen: Seen;
+}
+
+/** For those who look closer than a score. */
+export interface Observer {
+  /** Scenarios in which scraping goes well are run without scrapes; see `direct`. */
+  onScrape?(scraped: Scraped): void;
+  onTick?(tick: Tick): void;
+}
+
 /** Runs it from beginning to end. The same job gives the same score everywhere. */
-export function runJob(stage: Stage, { rate, detector, repeat, seed }: Job): Score {
-  const { scenario, policy, signals, incidents } = stage;
+export function runJob(stage: Stage, job: Job, { onScrape, onTick }: Observer = {}): Score {
+  const { scenario, incidents } = stage;
   const { tickMs, durationMs } = scenario;
-  const names = targetNames(scenario.targets.length);
-  const seedOf = (part: string) => seeded(seed, scenario.name, rate, repeat, part);
-  const sources = names.map((model, i) => targetSource(stage, i, model, seedOf));
-  const operator = operatorOf({
-    detector,
-    policy,
-    level: scenario.level,
-    targets: names.map(model => ({ policy, signals, model })),
-    startAt: epochMs,
-  });
+  const lots = lotsOf(stage, job);
+  const targets = needsCounters(scenario) ? fromCounters(stage, lots, onScrape) : direct(stage, lots);
+  const operator = operatorFor(stage, job.detector);
   const score = scorekeeper(incidents, scenario.level, durationMs);
   const load = loadOf(scenario);
-  const readings: SignalReadings[] = new Array(names.length);
-  const passing: boolean[] = new Array(names.length);
   for (let fromMs = 0; fromMs < durationMs; fromMs += tickMs) {
     const toMs = fromMs + tickMs;
-    const mean = (rate * load((fromMs + toMs) / 2) * tickMs) / 1000;
+    const mean = (job.rate * load((fromMs + toMs) / 2) * tickMs) / 1000;
     const shares = operator.shares();
-    for (let i = 0; i < sources.length; i++) {
-      const source = sources[i]!;
-      const outcomes = source.tick(fromMs, toMs, mean * shares[i]!);
-      score.served(i, outcomes);
-      readings[i] = source.readings();
-      passing[i] = source.probePasses();
+    for (let i = 0; i < lots.length; i++) {
+      lots[i]!.conditions.advance(fromMs, toMs);
+      score.served(i, targets.tick(i, fromMs, toMs, mean * shares[i]!));
     }
-    score.tick(fromMs, toMs, operator.tick(epochMs + toMs, readings, passing));
+    const at = epochMs + toMs;
+    const readings = targets.readings(toMs);
+    const probesPass = lots.map(answersProbes);
+    const seen = operator.tick(at, readings, probesPass);
+    score.tick(fromMs, toMs, seen);
+    onTick?.({ at, readings, probesPass, seen });
   }
   return score.end();
 }
 
-interface TargetSource {
-  tick(fromMs: number, toMs: number, meanRequests: number): Outcomes;
-  /** Of that tick. */
-  readings(): SignalReadings;
-  probePasses(): boolean;
+/** Whoever watches these targets, before the first tick. */
+export function operatorFor({ scenario, policy, signals }: Stage, detector: DetectorName): Operator {
+  const targets = targetNames(scenario.targets.length).map(model => ({ policy, signals, model }));
+  return operatorOf({ detector, policy, level: scenario.level, targets, startAt: epochMs });
+}
+
+/** What chance has in store for one target. */
+interface Lot {
+  readonly conditions: ConditionsSource;
+  readonly random: Random;
+}
+
+function lotsOf({ scenario, edges }: Stage, { rate, repeat, seed }: Job): readonly Lot[] {
+  const seedOf = (part: string) => seeded(seed, scenario.name, rate, repeat, part);
+  return targetNames(scenario.targets.length).map((model, i) => ({
+    conditions: conditionsOf(scenario.targets[i]!, edges, seedOf(`conditions ${model}`), scenario.trace),
+    random: seedOf(`requests ${model}`),
+  }));
 }
 
 /** A target that answers less than this share of requests answers no probe. */
 const downBelow = 0.05;
 
-function targetSource(
-  stage: Stage,
-  index: number,
-  model: string,
-  seedOf: (part: string) => Random,
-): TargetSource {
-  const { scenario, edges } = stage;
-  const conditions = conditionsOf(
-    scenario.targets[index]!,
-    edges,
-    seedOf(`conditions ${model}`),
-    scenario.trace,
-  );
-  const random = seedOf(`requests ${model}`);
-  const needsCounters =
-    scenario.replicas > 1 || scenario.scrape !== undefined || scenario.resets !== undefined;
-  const source = needsCounters
-    ? fromCounters(stage, model, conditions, random)
-    : direct(stage, conditions, random);
-  return {
-    ...source,
-    tick(fromMs, toMs, meanRequests) {
-      conditions.advance(fromMs, toMs);
-      return source.tick(fromMs, toMs, meanRequests);
-    },
-    probePasses: () => conditions.current(1).success >= downBelow,
-  };
+const answersProbes = ({ conditions }: Lot) => conditions.current(1).success >= downBelow;
+
+/** The targets of a scenario: requests in, readings out. */
+interface Targets {
+  /** One of them through one tick; the outcomes are good until its next. */
+  tick(target: number, fromMs: number, toMs: number, meanRequests: number): Outcomes;
+  /** One a target, of the tick that all of them have gone through. */
+  readings(toMs: number): readonly SignalReadings[];
 }
 
-type Source = Pick<TargetSource, 'tick' | 'readings'>;
+const needsCounters = ({ replicas, scrape, resets }: Scenario) =>
+  replicas > 1 || scrape !== undefined || resets !== undefined;
 
-/** The long way: counters, scrapes, increments. */
+/** The long way: counters, scrapes, and what the controller makes of the answers of a Prometheus. */
 export function fromCounters(
   { scenario, policy, driven, edges }: Stage,
-  model: string,
-  conditions: ConditionsSource,
-  random: Random,
-): Source {
-  const counters = countersSource({ scenario, policy, model, driven, edges, epochMs }, random);
-  let at = 0;
+  lots: readonly Lot[],
+  onScrape?: Observer['onScrape'],
+): Targets {
+  const names = targetNames(lots.length);
+  const sources = lots.map(({ random }, i) =>
+    countersSource({ scenario, model: names[i]!, driven, edges, epochMs, onScrape }, random),
+  );
+  let memory: CounterMemory | undefined;
   return {
-    tick(fromMs, toMs, meanRequests) {
-      at = toMs;
-      return counters.tick(fromMs, toMs, meanRequests, conditions);
+    tick: (target, fromMs, toMs, meanRequests) =>
+      sources[target]!.tick(fromMs, toMs, meanRequests, lots[target]!.conditions),
+    readings(toMs) {
+      const scraped = sources.flatMap(source => source.scraped());
+      const tick = readTick(policy, memory, 'simulated', answered(epochMs + toMs, scraped));
+      memory = tick.memory;
+      return names.map(name => tick.models.get(name)!);
     },
-    readings: () => counters.readings(at),
   };
 }
 
 /** The short way, for scenarios in which scraping goes well: the same readings. */
-export function direct(
-  { scenario, driven, edges }: Stage,
-  conditions: ConditionsSource,
-  random: Random,
-): Source {
+export function direct(stage: Stage, lots: readonly Lot[]): Targets {
+  const targets = lots.map(lot => directTarget(stage, lot));
+  return {
+    tick: (target, _, toMs, meanRequests) => targets[target]!.tick(toMs, meanRequests),
+    readings: () => targets.map(target => target.readings()),
+  };
+}
+
+function directTarget({ scenario, driven, edges }: Stage, { conditions, random }: Lot) {
   const outcomes = noOutcomes();
   const inTime = delayed(Math.round(scenario.labelDelayMs / scenario.tickMs));
   const replay = scenario.trace && replayed(scenario.trace, random, edges);
   return {
-    tick(_, toMs, meanRequests) {
+    tick(toMs: number, meanRequests: number): Outcomes {
       const now = conditions.current(1);
       const range = replay?.(toMs);
       const requests = range ? range.count : poisson(random, meanRequests);
@@ -172,7 +187,7 @@ export function direct(
       }
       return outcomes;
     },
-    readings: () => directReadings(driven, outcomes, inTime(outcomes.scores)),
+    readings: (): SignalReadings => directReadings(driven, outcomes, inTime(outcomes.scores)),
   };
 }
 

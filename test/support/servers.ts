@@ -24,7 +24,10 @@ export interface ServerOptions {
   readonly port?: number;
 }
 
-/** Starts Prometheus on a free port of the loopback and waits until it is ready. POST /-/reload is open. */
+/**
+ * Starts Prometheus on a free port of the loopback and waits until it is ready. POST /-/reload is open, and remote
+ * writes are received.
+ */
 export async function startPrometheus({ config, folder, port }: ServerOptions): Promise<RunningServer> {
   const configPath = await writeConfig(folder, 'prometheus.yml', config);
   return startOn(port, 'Prometheus', ['prometheus'], folder, address => [
@@ -32,6 +35,7 @@ export async function startPrometheus({ config, folder, port }: ServerOptions): 
     `--storage.tsdb.path=${join(folder, 'prometheus-data')}`,
     `--web.listen-address=${address}`,
     '--web.enable-lifecycle',
+    '--web.enable-remote-write-receiver',
   ]);
 }
 
