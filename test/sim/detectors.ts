@@ -21,38 +21,32 @@ export interface Watched {
 }
 
 /** The controller's own, one model. */
-export interface Ours {
-  tick(at: number, readings: SignalReadings, provingSince?: number): Assessment;
-}
-
-export function ours({ policy, signals, model }: Watched): Ours {
+export function ours({ policy, signals, model }: Watched): (at: number, readings: SignalReadings) => Alarm {
   let state: ModelState | undefined;
-  return {
-    tick(at, readings, provingSince) {
-      state ??= newModelState(at);
-      return assess(state, {
-        model,
-        signals,
-        policy,
-        readings,
-        at,
-        ...(provingSince !== undefined && { provingSince }),
-      });
-    },
+  return (at, readings) => {
+    state ??= newModelState(at);
+    return alarmOf(assess(state, { model, signals, policy, readings, at }), state);
   };
 }
 
-export function alarmOf({ at, signals, silence }: Assessment): Alarm {
+/** From the state itself: what an assessment shows of it would take longer than the assessing. */
+export function alarmOf({ at, verdict, silence }: Assessment, { signals }: ModelState): Alarm {
   const alarm = {
     fired: { warning: false, critical: false },
     stands: { warning: false, critical: false },
     silent: silence !== undefined,
   };
-  for (const { levels: assessed } of signals)
+  for (const name in signals)
     for (const level of levels) {
-      if (assessed[level].stands) alarm.stands[level] = true;
-      if (assessed[level].firedAt === at) alarm.fired[level] = true;
+      const { stands, fired } = signals[name]!.streams[level];
+      if (stands) alarm.stands[level] = true;
+      if (fired?.at === at) alarm.fired[level] = true;
     }
+  // That of a model without requests is not among them.
+  if (verdict.kind === 'degraded') {
+    alarm.stands[verdict.level] = true;
+    if (verdict.since === at) alarm.fired[verdict.level] = true;
+  }
   return alarm;
 }
 

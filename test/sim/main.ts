@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type DetectorName, detectorNames } from './detectors.ts';
+import { goalsOf, goalsTable } from './goals.ts';
 import { loadScenario, type Scenario } from './scenario.ts';
 import { format } from './scenario-file.ts';
 import { simulate } from './simulate.ts';
@@ -18,6 +19,7 @@ scenarios of test/sim/scenarios.
 
   --detector NAMES   ${detectorNames.join(', ')}; default ours,naive
   --repeat N         seeds of each run, in place of what the scenarios say
+  --healthy-years N  the first detector watches each healthy model for at least so many model-years
   --seed S           another number gives other random numbers (default 1); the same one gives the same report
   --report FILE      write the results as JSON
   --threads N        default: one a core
@@ -29,6 +31,7 @@ interface Options {
   readonly files: readonly string[];
   readonly detectors: readonly DetectorName[];
   readonly repeat?: number;
+  readonly healthyYears?: number;
   readonly seed: number;
   readonly threads: number;
   readonly report?: string;
@@ -52,8 +55,10 @@ async function main(argv: readonly string[]): Promise<number> {
   const scenarios = await loadAll(options.files);
   const { report, ...how } = options;
   const results = await simulate(scenarios, { ...how, progress: showProgress() });
+  const goals = goalsOf(results);
   console.log(tableOf(results));
-  if (report !== undefined) await writeFile(report, `${JSON.stringify({ results }, undefined, 2)}\n`);
+  if (goals.length > 0) console.log(`\n${goalsTable(goals)}`);
+  if (report !== undefined) await writeFile(report, `${JSON.stringify({ results, goals }, undefined, 2)}\n`);
   return 0;
 }
 
@@ -67,6 +72,9 @@ function readOptions(argv: readonly string[]): Options | string {
     seed: wholeNumber('seed', values.seed ?? '1', 0),
     threads: wholeNumber('threads', values.threads ?? String(availableParallelism()), 1),
     ...(values.repeat !== undefined && { repeat: wholeNumber('repeat', values.repeat, 1) }),
+    ...(values['healthy-years'] !== undefined && {
+      healthyYears: wholeNumber('healthy-years', values['healthy-years'], 1),
+    }),
     ...(values.report !== undefined && { report: values.report }),
   };
 }
@@ -81,6 +89,7 @@ function parsed(argv: readonly string[]) {
       options: {
         detector: text,
         repeat: text,
+        'healthy-years': text,
         seed: text,
         threads: text,
         report: text,

@@ -54,8 +54,8 @@ function watching({ detector, targets }: OperatorOptions): Operator {
   const target = targets[0]!;
   const shares = () => [1];
   if (detector === 'ours') {
-    const assessing = ours(target);
-    return { shares, tick: (at, readings) => ({ alarm: alarmOf(assessing.tick(at, readings[0]!)) }) };
+    const alarm = ours(target);
+    return { shares, tick: (at, readings) => ({ alarm: alarm(at, readings[0]!) }) };
   }
   const window = windowed(detector, target);
   return { shares, tick: (_, readings) => ({ alarm: window.tick(readings[0]!) }) };
@@ -84,7 +84,7 @@ function deciding({ policy, targets, startAt }: OperatorOptions): Operator {
       const held = incident && policy.incidents.holdSwitches && { incident };
       const decision = decide({ route, state, assessments, probes, ...held, now: at, freshMs });
       const moved = move(decision, at);
-      const alarm = alarmOf(assessments.get(names[0]!)!);
+      const alarm = alarmOf(assessments.get(names[0]!)!, memory.get(names[0]!)!);
       return { alarm, assessments, decision, ...(moved && { moved }) };
     },
   };

@@ -1,13 +1,15 @@
 import type { DetectorName } from './detectors.ts';
 import { runAll, type Task } from './pool.ts';
 import type { Scenario } from './scenario.ts';
-import { type Result, type Row, resultOf } from './summary.ts';
+import { msPerYear, type Result, type Row, resultOf } from './summary.ts';
 
 export interface SimulateOptions {
   readonly detectors: readonly DetectorName[];
   readonly seed: number;
   /** In place of what the scenarios say. */
   readonly repeat?: number;
+  /** The first detector watches a model that stays healthy for at least so long; the others as the scenario says. */
+  readonly healthyYears?: number;
   readonly threads: number;
   /** Share of the simulated time that is done. */
   readonly progress: (share: number) => void;
@@ -19,7 +21,7 @@ export async function simulate(scenarios: readonly Scenario[], options: Simulate
     scenario.rates.flatMap(rate =>
       options.detectors.map(detector => ({
         index,
-        repeats: options.repeat ?? scenario.repeat,
+        repeats: repeatsOf(scenario, detector, options),
         row: { scenario: scenario.name, level: scenario.level, rate, detector } satisfies Row,
       })),
     ),
@@ -45,3 +47,13 @@ export async function simulate(scenarios: readonly Scenario[], options: Simulate
     return resultOf(row, scores.slice(first - repeats, first));
   });
 }
+
+function repeatsOf(scenario: Scenario, detector: DetectorName, options: SimulateOptions): number {
+  const repeats = options.repeat ?? scenario.repeat;
+  if (options.healthyYears === undefined || detector !== options.detectors[0] || !staysHealthy(scenario))
+    return repeats;
+  return Math.max(repeats, Math.ceil((options.healthyYears * msPerYear) / scenario.durationMs));
+}
+
+const staysHealthy = ({ targets }: Scenario) =>
+  targets.every(({ phases, faults }) => faults.length === 0 && phases.every(({ degraded }) => !degraded));

@@ -37,7 +37,7 @@ export interface Quantiles {
   readonly p99: number | null;
 }
 
-const msPerYear = 31_557_600_000;
+export const msPerYear = 31_557_600_000;
 const msPerDay = 86_400_000;
 
 export interface Row {
