@@ -60,6 +60,7 @@ const healthy = named(
 const steps = named('succ_93', 'succ_891', 'succ_85', 'succ_50', 'succ_0', 'lat_x2', 'lat_x4');
 const scoreSteps = named('acc_80', 'acc_70');
 const sudden = named('succ_50', 'succ_0');
+const suddenEverySecond = named('succ_50_tick_1s', 'succ_0_tick_1s');
 const flapping = named('flap_5m', 'flap_10m', 'flap_20m', 'flap_30m');
 
 const goals: readonly Judged[] = [
@@ -92,6 +93,12 @@ const goals: readonly Judged[] = [
     asked: '≤ 25 s from 10/s on',
     rows: ({ scenario, rate }) => sudden.has(scenario) && rate >= 10,
     measure: withinSeconds(25),
+  },
+  {
+    name: 'the same with ticks of 1 s: p99',
+    asked: '≤ 12 s from 10/s on',
+    rows: ({ scenario }) => suddenEverySecond.has(scenario),
+    measure: withinSeconds(12),
   },
   {
     name: 'outage at 1/s: p99',

@@ -63,7 +63,7 @@ const highestRate = 0.97;
  * The cap holds over blocks of this length, not over each tick: the increments of short ticks are mostly noise, and
  * cutting their upper half alone would turn even a clear change into a drift near zero.
  */
-const blockMs = 5000;
+const blockMs = 6000;
 /** From here on a change is severe; below, a short burst of a healthy model could feed it. */
 const severeRate = 0.3;
 
@@ -86,14 +86,19 @@ export function detectorParameters(settings: DetectorSettings): DetectorParamete
   const rates = rateMultiples.map(multiple => multiple * q0).filter(q => q < highestRate);
   const thetas =
     kind === 'score' || rates.length === 0 ? scoreFractions : rates.map(q => (q - q0) / (1 - q0));
-  const capOver = (ms: number) => threshold / Math.max(1, Math.round(ms / tickMs));
+  const severe = thetas.map(theta => q0 + theta * (1 - q0) >= Math.max(severeRate, 2 * q0));
   return {
     allowedBad: q0,
     threshold,
     gains: gainsByBadness(badness => thetas.map(theta => Math.log1p((theta * (badness - q0)) / q0))),
-    alternatives: thetas.map(theta => {
-      const severe = q0 + theta * (1 - q0) >= Math.max(severeRate, 2 * q0);
-      const cap = capOver(severe ? agreementMs.severe : agreementMs.mild);
+    alternatives: thetas.map((theta, k) => {
+      // The mean over all must reach the threshold when those of one kind have agreed for their time.
+      const alike = severe.filter(isSevere => isSevere === severe[k]).length;
+      const agreementTicks = Math.max(
+        1,
+        Math.round((severe[k] ? agreementMs.severe : agreementMs.mild) / tickMs),
+      );
+      const cap = (threshold + Math.log(thetas.length / alike)) / agreementTicks;
       return { theta, cap, blockCap: cap * Math.max(1, blockMs / tickMs) };
     }),
   };

@@ -18,10 +18,10 @@ describe('a verdict', () => {
     const { stream, at } = outage();
     expect(stream).toMatchObject({
       stands: true,
-      fired: { at, rule: 'shiryaev-roberts', since: at - 4 * tickMs },
+      fired: { at, rule: 'shiryaev-roberts', since: at - 3 * tickMs },
     });
     expect(stream.fired!.evidence).toBeGreaterThanOrEqual(parameters.threshold);
-    expect(stream.fired!.counts).toMatchObject({ requests: 200, bad: 200 });
+    expect(stream.fired!.counts).toMatchObject({ requests: 150, bad: 150 });
   });
 
   test('waits for the minimum of requests', () => {
@@ -57,7 +57,7 @@ describe('a verdict', () => {
     const { stream, at } = outage();
     const good = run(stream, at, 100, { good: 50, bad: 0 });
     expect(good.stream.stands).toBe(false);
-    const again = run(good.stream, good.at, 4, { good: 0, bad: 50 });
+    const again = run(good.stream, good.at, 3, { good: 0, bad: 50 });
     expect(view(again.stream)).toMatchObject({ stands: true, since: good.at, standsSince: again.at });
   });
 });
