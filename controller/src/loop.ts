@@ -15,7 +15,7 @@ import type { Reader } from './read/prometheus.ts';
 import type { Database } from './record/database.ts';
 import { switchEvent } from './record/decision-record.ts';
 import { insertMetricSnapshots } from './record/metric-snapshots.ts';
-import { loadModelStates, saveModelStates } from './record/model-states.ts';
+import { loadModelStates, modelStateKeeper } from './record/model-states.ts';
 import { commitChange, insertRouteState, loadRouteStates } from './record/route-states.ts';
 import { markApplied, type NewSwitchEvent } from './record/switch-events.ts';
 import type { RouteStatus, Status } from './status.ts';
@@ -60,7 +60,6 @@ export interface Loop {
 const gatewayTimeoutMs = 3000;
 const lookEveryMs = 10_000;
 const snapshotEveryMs = 60_000;
-const saveEveryMs = 30_000;
 /** Gateways are told why, but not at any length. */
 const longestReason = 500;
 const overtaken: Reconciled = { kind: 'open', detail: 'another controller decided first' };
@@ -68,7 +67,7 @@ const overtaken: Reconciled = { kind: 'open', detail: 'another controller decide
 export function createLoop(parts: LoopParts): Loop {
   const { policy, reader, prober, drivers, database, clock, telemetry, log } = parts;
   let models: Map<string, ModelState> | undefined;
-  let savedAt = 0;
+  const keeper = modelStateKeeper(database);
   const looked = new Map<string, number>();
   const gateways = new Map<string, Reconciled>();
   const marked = new Map<string, number>();
@@ -105,10 +104,8 @@ export function createLoop(parts: LoopParts): Loop {
     await saveEvidence().catch(error => log.warn({ error: messageOf(error) }, 'the evidence was not kept'));
   }
 
-  /** Between restarts evidence is kept now and then, never on every tick; what is lost makes a verdict later, not wrong. */
   async function saveEvidence(): Promise<void> {
-    savedAt = clock.now();
-    if (models && status.at > 0) await saveModelStates(database, models, status.at);
+    if (models && status.at > 0) await keeper.keepAll(models, status.at);
   }
 
   /** What was known stays visible, beside the reason why nothing newer is. */
@@ -269,7 +266,7 @@ export function createLoop(parts: LoopParts): Loop {
       snapshotAt = at;
       await insertMetricSnapshots(database, [...status.assessments.values()], at);
     }
-    if (clock.now() - savedAt >= saveEveryMs) await saveEvidence();
+    if (models && at > 0) await keeper.keep(models, at);
   }
 }
 

@@ -35,8 +35,9 @@ interface SignalState {
   /** Of this tick. */
   vantage: Vantage | null;
   verdict: Verdict;
-  /** One a level where the levels count differently, as for latency; else both are one. */
-  readonly pasts: Readonly<Record<Level, Past>>;
+  readonly past: Past;
+  /** Where the warning counts others as bad than critical does, as for latency. */
+  readonly pastOfWarning?: Past;
   readonly run: FailureRun;
   readonly streams: Readonly<Record<Level, Stream>>;
 }
@@ -183,13 +184,12 @@ function newSignalState(
 ): SignalState {
   const evaluationMs = policy.alerts.windowMinutes * 60_000;
   const newPast = () => ({ window: emptyWindow(at, evaluationMs), dispersion: noDispersion(at) });
-  const critical = newPast();
-  const warning = countsAlike(signal) ? critical : newPast();
   return {
     at,
     vantage: null,
     verdict: healthy,
-    pasts: { warning, critical },
+    past: newPast(),
+    ...(!countsAlike(signal) && { pastOfWarning: newPast() }),
     run: noFailures(at),
     streams: bothLevels(level => newStream(parameters[level], at)),
   };
@@ -216,20 +216,21 @@ function observe(
   { at, policy }: AssessInput,
   parameters: LevelParameters,
 ): void {
-  const { pasts, run, streams } = state;
+  const { past, pastOfWarning, run, streams } = state;
   const critical = total(reading.levels.critical);
-  const warning = pasts.warning === pasts.critical ? critical : total(reading.levels.warning);
-  addToWindow(pasts.critical.window, at, critical);
-  if (pasts.warning !== pasts.critical) addToWindow(pasts.warning.window, at, warning);
+  const warning = pastOfWarning ? total(reading.levels.warning) : critical;
+  addToWindow(past.window, at, critical);
+  if (pastOfWarning) addToWindow(pastOfWarning.window, at, warning);
   addToRun(run, at, critical);
   const stoodAtCritical = streams.critical.stands;
   const tick: StreamTick = {
     at,
     previousAt: state.at,
-    enoughRequests: hasEnough(pasts.critical.window, at, policy.alerts.minRequests),
+    enoughRequests: hasEnough(past.window, at, policy.alerts.minRequests),
     hardDown: signal.name === 'success' && isHardDown(run, at, policy.detection.hardDown),
   };
-  const [ofCritical, ofWarning] = [temperingOf(pasts.critical, policy), temperingOf(pasts.warning, policy)];
+  const ofCritical = temperingOf(past, policy);
+  const ofWarning = pastOfWarning ? temperingOf(pastOfWarning, policy) : ofCritical;
   step(streams.critical, tick, reading.levels.critical, critical, parameters.critical, ofCritical);
   step(streams.warning, tick, reading.levels.warning, warning, parameters.warning, ofWarning);
   state.at = at;
@@ -242,16 +243,15 @@ const temperingOf = ({ dispersion }: Past, { detection }: Policy) =>
 
 /** From what this tick showed, for the ticks to come. */
 function learnDispersion(
-  { pasts, streams }: SignalState,
+  { past, pastOfWarning, streams }: SignalState,
   at: number,
   observed: Readonly<Record<Level, readonly Observation[]>>,
   parameters: LevelParameters,
 ): void {
   const suspect =
     isSuspect(streams.critical, parameters.critical) || isSuspect(streams.warning, parameters.warning);
-  addToDispersion(pasts.critical.dispersion, at, observed.critical, suspect);
-  if (pasts.warning !== pasts.critical)
-    addToDispersion(pasts.warning.dispersion, at, observed.warning, suspect);
+  addToDispersion(past.dispersion, at, observed.critical, suspect);
+  if (pastOfWarning) addToDispersion(pastOfWarning.dispersion, at, observed.warning, suspect);
 }
 
 /**
@@ -278,7 +278,7 @@ function total(observations: readonly Observation[]): Counts {
 function verdictOf(
   { name }: Signal,
   reading: Reading,
-  { streams, pasts }: SignalState,
+  { streams, past }: SignalState,
   at: number,
   policy: Policy,
 ): Verdict {
@@ -288,8 +288,8 @@ function verdictOf(
     if (stands) return { kind: 'degraded', level, signal: name, since: fired!.standsSince };
   }
   const minimum = policy.alerts.minRequests;
-  if (hasEnough(pasts.critical.window, at, minimum)) return healthy;
-  const { requests } = inSixHours(pasts.critical.window, at);
+  if (hasEnough(past.window, at, minimum)) return healthy;
+  const { requests } = inSixHours(past.window, at);
   return { kind: 'unknown', reason: `${requests} of ${minimum} requests seen so far` };
 }
 
@@ -319,23 +319,24 @@ function unknown(verdicts: readonly Verdict[]): Verdict {
 
 function signalView(
   signal: Signal,
-  { pasts, streams, vantage, verdict }: SignalState,
+  { past, pastOfWarning, streams, vantage, verdict }: SignalState,
   at: number,
   policy: Policy,
   signals: number,
 ): SignalAssessment {
   const parameters = parametersOf(signal, policy, signals);
-  const trend = trendOf(pasts.critical.window, at, policy.alerts.minRequests);
+  const trend = trendOf(past.window, at, policy.alerts.minRequests);
   return {
     signal: signal.name,
     verdict,
     ...(vantage && { vantage }),
     levels: bothLevels((level): LevelAssessment => {
       const { threshold, unit } = signal.levels[level];
-      const windowCounts = inEvaluation(pasts[level].window, at);
+      const { window } = level === 'warning' ? (pastOfWarning ?? past) : past;
+      const windowCounts = inEvaluation(window, at);
       return { ...streamView(streams[level], parameters[level], windowCounts), level, threshold, unit };
     }),
-    requests: inEvaluation(pasts.critical.window, at).requests,
+    requests: inEvaluation(past.window, at).requests,
     ...(trend && { trend }),
   };
 }

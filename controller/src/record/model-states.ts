@@ -6,14 +6,51 @@ export const ruleVersion = 'sr-mixture-3';
 /** Evidence older than this starts from nothing, which is always valid. */
 const keepMs = 10 * 60_000;
 
-/** Evidence of many models in one statement, so that a flush costs the same round trip for one and for all. */
+/** A fleet is saved once in this time. */
+const everyMs = 30_000;
+/** A tenth of a second of work; a larger fleet takes turns, so that no tick waits for all of it. */
+const modelsATurn = 2000;
+
+export interface ModelStateKeeper {
+  /** Saves the next turn when one is due. What is lost by a crash makes a verdict later, not wrong. */
+  keep(states: ReadonlyMap<string, unknown>, at: number): Promise<void>;
+  keepAll(states: ReadonlyMap<string, unknown>, at: number): Promise<void>;
+}
+
+export function modelStateKeeper(database: Database): ModelStateKeeper {
+  let begunAt = Number.NEGATIVE_INFINITY;
+  let left: string[] = [];
+
+  async function turn(states: ReadonlyMap<string, unknown>, at: number): Promise<void> {
+    const models = left.slice(0, modelsATurn).filter(model => states.has(model));
+    left = left.slice(modelsATurn);
+    await saveModelStates(database, new Map(models.map(model => [model, states.get(model)])), at);
+  }
+
+  return {
+    async keep(states, at) {
+      if (left.length === 0) {
+        if (at - begunAt < everyMs) return;
+        begunAt = at;
+        left = [...states.keys()];
+      }
+      await turn(states, at);
+    },
+    async keepAll(states, at) {
+      left = [...states.keys()];
+      while (left.length > 0) await turn(states, at);
+    },
+  };
+}
+
+/** Evidence of many models in one statement, so that a turn costs the same round trip for one and for all. */
 export async function saveModelStates(
   database: Database,
   states: ReadonlyMap<string, unknown>,
   at: number,
 ): Promise<void> {
   if (states.size === 0) return;
-  const rows = [...states].map(([model_id, state]) => ({ model_id, state: encode(state) }));
+  const rows = [...states].map(([model_id, state]) => ({ model_id, state }));
   await database.query(
     `INSERT INTO relaycore.model_states (model_id, rule_version, state, evaluated_at)
      SELECT model_id, $2, state, $3::timestamptz FROM jsonb_to_recordset($1::jsonb) AS row (model_id text, state jsonb)
@@ -34,20 +71,5 @@ export async function loadModelStates<State>(database: Database, now: number): P
   const rows = await database.query<{ model_id: string; state: unknown }>(
     'SELECT model_id, state FROM relaycore.model_states',
   );
-  return new Map(rows.map(({ model_id, state }) => [model_id, decode(state) as State]));
-}
-
-/** JSON knows no −∞, which is where the logarithm of an untouched statistic stands. */
-const minusInfinity = '-inf';
-
-function encode(value: unknown): unknown {
-  return JSON.parse(
-    JSON.stringify(value, (_key, item) => (item === Number.NEGATIVE_INFINITY ? minusInfinity : item)),
-  );
-}
-
-function decode(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value), (_key, item) =>
-    item === minusInfinity ? Number.NEGATIVE_INFINITY : item,
-  );
+  return new Map(rows.map(({ model_id, state }) => [model_id, state as State]));
 }
