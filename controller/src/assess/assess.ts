@@ -30,6 +30,8 @@ export interface ModelState {
 export const newModelState = (at: number): ModelState => ({ signals: {}, traffic: noTraffic(at) });
 
 interface SignalState {
+  /** What it was judged by; evidence for other thresholds says nothing about these. */
+  readonly judgedBy: string;
   /** The last tick that told of it. */
   at: number;
   /** Of this tick. */
@@ -95,7 +97,7 @@ class ModelAssessment implements Assessment {
 
   get signals(): readonly SignalAssessment[] {
     this.#views ??= this.#signals.map(signal =>
-      signalView(signal, this.#state.signals[signal.name]!, this.at, this.#policy, this.#signals.length),
+      signalView(signal, this.#state.signals[signal.name]!, this.at, this.#policy),
     );
     return this.#views;
   }
@@ -113,14 +115,17 @@ function silenceAfter(
   const reading = readings.success;
   if (reading?.kind !== 'counts') return undefined;
   addToTraffic(traffic, at, policy.detection.tickMs, total(reading.levels.critical).requests);
-  return silenceOf(traffic, at, parametersOf(signals[0]!, policy, signals.length).critical.threshold);
+  return silenceOf(traffic, at, parametersOf(signals[0]!, policy).critical.threshold);
 }
 
 function assessSignal({ signals }: ModelState, signal: Signal, input: AssessInput): void {
   const { at, policy, readings } = input;
-  const parameters = parametersOf(signal, policy, input.signals.length);
-  const state = signals[signal.name] ?? newSignalState(signal, parameters, input);
-  signals[signal.name] = state;
+  const parameters = parametersOf(signal, policy);
+  let state = signals[signal.name];
+  if (state?.judgedBy !== parameters.judgedBy) {
+    state = newSignalState(signal, parameters, input);
+    signals[signal.name] = state;
+  }
   startProving(state, input, parameters);
   const reading = readings[signal.name]!;
   if (reading.kind === 'counts') observe(state, signal, reading, input, parameters);
@@ -128,7 +133,9 @@ function assessSignal({ signals }: ModelState, signal: Signal, input: AssessInpu
   state.verdict = verdictOf(signal, reading, state, at, policy);
 }
 
-type LevelParameters = Readonly<Record<Level, DetectorParameters>>;
+interface LevelParameters extends Readonly<Record<Level, DetectorParameters>> {
+  readonly judgedBy: string;
+}
 
 interface Known {
   readonly bySignal: Map<Signal, LevelParameters>;
@@ -138,7 +145,7 @@ interface Known {
 const known = new WeakMap<Policy, Known>();
 
 /** The detector's constants follow from the policy alone; models that are judged alike share them. */
-function parametersOf(signal: Signal, policy: Policy, signals: number): LevelParameters {
+function parametersOf(signal: Signal, policy: Policy): LevelParameters {
   let ofPolicy = known.get(policy);
   if (!ofPolicy) {
     ofPolicy = { bySignal: new Map(), byValue: new Map() };
@@ -147,7 +154,10 @@ function parametersOf(signal: Signal, policy: Policy, signals: number): LevelPar
   let parameters = ofPolicy.bySignal.get(signal);
   if (!parameters) {
     const { byValue } = ofPolicy;
-    parameters = bothLevels(level => sharedParameters(byValue, signal, level, policy, signals));
+    parameters = {
+      ...bothLevels(level => sharedParameters(byValue, signal, level, policy)),
+      judgedBy: JSON.stringify([signal.kind, signal.levels]),
+    };
     ofPolicy.bySignal.set(signal, parameters);
   }
   return parameters;
@@ -157,19 +167,18 @@ function sharedParameters(
   byValue: Known['byValue'],
   signal: Signal,
   level: Level,
-  { detection }: Policy,
-  signals: number,
+  { detection, defaults }: Policy,
 ): DetectorParameters {
   const { kind } = signal;
   const { allowedBad } = signal.levels[level];
-  const key = `${kind} ${level} ${allowedBad} ${signals}`;
+  const key = `${kind} ${level} ${allowedBad}`;
   const shared =
     byValue.get(key) ??
     detectorParameters({
       allowedBad,
       kind,
       yearsPerFalseAlarm: detection.yearsPerFalseAlarm[level],
-      streams: signals * levels.length,
+      streams: defaults.length * levels.length,
       tickMs: detection.tickMs,
       agreementMs: detection.agreementMs,
     });
@@ -185,6 +194,7 @@ function newSignalState(
   const evaluationMs = policy.alerts.windowMinutes * 60_000;
   const newPast = () => ({ window: emptyWindow(at, evaluationMs), dispersion: noDispersion(at) });
   return {
+    judgedBy: parameters.judgedBy,
     at,
     vantage: null,
     verdict: healthy,
@@ -322,9 +332,8 @@ function signalView(
   { past, pastOfWarning, streams, vantage, verdict }: SignalState,
   at: number,
   policy: Policy,
-  signals: number,
 ): SignalAssessment {
-  const parameters = parametersOf(signal, policy, signals);
+  const parameters = parametersOf(signal, policy);
   const trend = trendOf(past.window, at, policy.alerts.minRequests);
   return {
     signal: signal.name,
