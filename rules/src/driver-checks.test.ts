@@ -47,6 +47,7 @@ test.each([
   ['HAProxy over TCP, twice', haproxy({ socket: ['127.0.0.1:9999', '[::1]:9999'] })],
   ['a file', good.document],
   ['Redis', { kind: 'document', redis: 'rediss://user:pass@redis:6380/1' }],
+  ['Redis with a password', { kind: 'document', redis: 'redis://:p%40ss%25@redis:6379' }],
   ['HTTP', good.http],
   [
     'HTTP, a request a target',
@@ -87,7 +88,9 @@ test.each<[object, string, string, RegExp]>([
   [haproxy({ backend: 'a b' }), 'backend', 'is not written in the expected form', /if not named like it/],
   [{ kind: 'document' }, '', 'says no place for the document', /either file.* or redis/],
   [{ ...good.document, redis: 'redis://h' }, '', 'says two places', /either file.* or redis/],
-  [{ kind: 'document', redis: 'http://h' }, 'redis', 'is not an address of Redis', /redis:\/\/127/],
+  [{ kind: 'document', redis: 'http://h' }, 'redis', 'is not an address of Redis', /HOST:PORT/],
+  [{ kind: 'document', redis: 'redis://:p@ss/w@h:1' }, 'redis', 'is not an address', /percent-encoded/],
+  [{ kind: 'document', redis: 'redis://:p%ss@h:1' }, 'redis', 'is not an address', /percent-encoded/],
   [http({ names: { l: 'x' } }), 'names.l', 'is no target of the route', /did you mean "lr"/],
   [http({ names: { nb: 'lr' } }), 'names.lr', 'stands for nb already', /of its own/],
   [

@@ -77,10 +77,25 @@ function checkOneStore(path: string, { file, redis }: Driver<'document'>): Probl
   ];
 }
 
+/** A password with a sign of its own meaning in it would make another address of this one. */
 function checkRedis(path: string, address: string | undefined): Problem[] {
-  if (address === undefined || (URL.canParse(address) && /^rediss?:\/\/[^/]/.test(address))) return [];
-  const remedy = 'write redis://HOST:PORT, or rediss:// for TLS, for example redis://127.0.0.1:6379';
+  if (
+    address === undefined ||
+    (/^rediss?:\/\/([^/@\s]*@)?[^/@\s]+(\/\d*)?$/.test(address) && isEncoded(address))
+  )
+    return [];
+  const remedy =
+    'write redis://HOST:PORT, rediss:// for TLS, or redis://:PASSWORD@HOST:PORT with the password percent-encoded';
   return [{ path, message: 'is not an address of Redis', remedy }];
+}
+
+function isEncoded(address: string): boolean {
+  try {
+    decodeURIComponent(address);
+    return URL.canParse(address);
+  } catch {
+    return false;
+  }
 }
 
 /** What the driver is told about models has to be about targets of the route. */

@@ -27,23 +27,37 @@ async function onFile(text?: string) {
 test('the document is a flag definition', async () => {
   const { driver, file } = await onFile();
   await driver.apply(route, desired, soon());
-  expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({
-    $schema: 'https://flagd.dev/schema/v0/flags.json',
-    flags: {
-      'mail-filter': {
-        state: 'ENABLED',
-        variants: { a: 'a', b: 'b', c: 'c' },
-        defaultVariant: 'b',
-        targeting: {
-          fractional: [
-            ['a', 5],
-            ['b', 95],
-          ],
-        },
-        metadata: { generation: 5, reason: 'a may prove itself' },
+  expect(await readFile(file, 'utf8')).toBe(`{
+  "$schema": "https://flagd.dev/schema/v0/flags.json",
+  "flags": {
+    "mail-filter": {
+      "state": "ENABLED",
+      "variants": {
+        "a": "a",
+        "b": "b",
+        "c": "c"
       },
-    },
-  });
+      "defaultVariant": "b",
+      "targeting": {
+        "fractional": [
+          [
+            "a",
+            5
+          ],
+          [
+            "b",
+            95
+          ]
+        ]
+      },
+      "metadata": {
+        "generation": 5,
+        "reason": "a may prove itself"
+      }
+    }
+  }
+}
+`);
 });
 
 describe('what flagd’s own evaluator makes of it', () => {

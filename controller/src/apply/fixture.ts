@@ -16,6 +16,8 @@ export interface Wire {
   readonly sent: string[];
   /** Requests that look like this reach the gateway, but their answers are lost and the connection with them. */
   loses: RegExp | undefined;
+  /** So many bytes of each answer come through, and then the connection ends. */
+  cutsAfter: number | undefined;
   /** Nothing comes through any more, and nobody says so. */
   silent: boolean;
 }
@@ -31,11 +33,15 @@ export async function startWire(gateway: string): Promise<Wire> {
       lost = wire.loses?.test(piece.toString()) ?? false;
       far.write(piece);
     });
-    far.on('data', piece => (lost ? near.destroy() : wire.silent || near.write(piece)));
+    far.on('data', piece => {
+      if (lost) near.destroy();
+      else if (wire.cutsAfter !== undefined) near.end(piece.subarray(0, wire.cutsAfter));
+      else if (!wire.silent) near.write(piece);
+    });
     closeTogether(near, far, () => wire.silent);
   });
   const address = new URL(await startNetServer(server)).host;
-  const wire: Wire = { address, sent: [], loses: undefined, silent: false };
+  const wire: Wire = { address, sent: [], loses: undefined, cutsAfter: undefined, silent: false };
   return wire;
 }
 
@@ -98,7 +104,7 @@ export async function startUpstreams(): Promise<string> {
   });
 }
 
-/** A gateway whose targets are resources of their own, as Kong's. `refuses` is answered 503. */
+/** A gateway whose targets are resources of their own, as Kong's. `refuses` is answered 403. */
 export async function startTargets(): Promise<{ url: string; writes: string[]; refuses?: string }> {
   const targets = new Map<string, { weight: number; tags: string[] }>();
   for (const route of ['mail-filter', 'chat'])
@@ -110,7 +116,7 @@ export async function startTargets(): Promise<{ url: string; writes: string[]; r
     if (!target) return answer(response, 404, { message: `there are: ${[...targets.keys()].join(', ')}` });
     if (request.method === 'PATCH') {
       const body = await text(request);
-      if (path === gateway.refuses) return answer(response, 503, { message: 'not now' });
+      if (path === gateway.refuses) return answer(response, 403, { message: 'not now' });
       gateway.writes.push(`${lastStep(request)} ${body}`);
       Object.assign(target, JSON.parse(body));
     }

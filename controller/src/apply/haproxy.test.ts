@@ -5,6 +5,7 @@ import { refusingAddress, startServer, temporaryFolder } from '../../relay/fixtu
 import type { Desired } from './driver.ts';
 import { backend, kill, portOf, startHaproxyGateway, startWire } from './fixture.ts';
 import { haproxyDriver } from './haproxy.ts';
+import { tellBackend } from './haproxy-backend.ts';
 import { askHaproxy } from './haproxy-socket.ts';
 import { reconcile } from './reconcile.ts';
 
@@ -169,6 +170,21 @@ describe('refused, with what to do:', () => {
     const result = await driverAt(socket).apply(route, desired, soon());
     expect(result).toEqual({ kind: 'rejected', detail: expect.stringContaining('Permission denied') });
   });
+});
+
+test('an answer that is lost, or cut off, is unclear', async () => {
+  const wire = await startWire((await startHaproxyGateway()).url);
+  const driver = driverAt(wire.address);
+  wire.loses = /./;
+  expect(await driver.apply(route, desired, soon())).toEqual({
+    kind: 'unknown',
+    detail: expect.stringContaining('it closed the connection'),
+  });
+  wire.loses = undefined;
+  wire.cutsAfter = 1;
+  const tell = () =>
+    tellBackend({ socket: wire.address, name: route, servers: [] }, [['a', 1]], desired, soon());
+  await expect(tell()).rejects.toThrow('answered 1 of 3 commands');
 });
 
 test('an address that is no stats socket is unclear, and says what was heard', async () => {

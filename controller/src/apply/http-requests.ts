@@ -3,7 +3,6 @@ import { messageOf } from '../errors.ts';
 import { pointerStep } from '../json-pointer.ts';
 import type { ApplyResult } from './driver.ts';
 import type { HttpOptions } from './http-gateway.ts';
-import { hiding } from './secrets.ts';
 
 /** What the placeholders of the templates stand for. */
 export type Values = Readonly<Record<string, string | number | Readonly<Record<string, number>>>>;
@@ -79,28 +78,20 @@ interface Ask {
 
 /** Redirections are not followed: the headers are meant for this gateway. */
 async function ask(
-  { headers }: HttpOptions,
+  options: HttpOptions,
   { method, url, route, body }: Ask,
   signal: AbortSignal,
 ): Promise<{ status: number; text: string }> {
-  const own = Object.entries(headers).map(([name, value]): [string, string] => [
-    name,
-    filled(value, { route }, encodeURI),
-  ]);
-  const secrets = own.flatMap(([, value]) => [value, value.split(' ').at(-1)!]);
-  const sent = new Headers(own);
-  if (body !== undefined && !sent.has('content-type')) sent.set('content-type', 'application/json');
-  const init = {
-    method,
-    headers: sent,
-    signal,
-    redirect: 'manual' as const,
-    ...(body !== undefined && { body }),
-  };
   try {
-    const response = await fetch(url, init);
-    return { status: response.status, text: hiding(secrets, await response.text()) };
-  } catch (error) {
-    throw new Error(hiding([...secrets, url], `${method} ${withoutQuery(url)}: ${messageOf(error)}`));
+    const headers = headersFor(options, route);
+    if (body !== undefined && !headers.has('content-type')) headers.set('content-type', 'application/json');
+    const content = body === undefined ? {} : { body };
+    const response = await fetch(new URL(url), { method, headers, signal, redirect: 'manual', ...content });
+    return { status: response.status, text: await response.text() };
+  } catch (cause) {
+    throw new Error(`${method} ${withoutQuery(url)}`, { cause });
   }
 }
+
+const headersFor = ({ headers }: HttpOptions, route: string) =>
+  new Headers(Object.entries(headers).map(([name, value]) => [name, filled(value, { route }, encodeURI)]));

@@ -2,6 +2,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { refusingAddress, startServer } from '../../relay/fixture.ts';
 import type { Desired } from './driver.ts';
+import { createDriver } from './drivers.ts';
 import { startTargets, startUpstreams } from './fixture.ts';
 import { httpDriver } from './http.ts';
 import type { HttpOptions } from './http-gateway.ts';
@@ -113,7 +114,7 @@ describe('a request a target', () => {
     gateway.refuses = `/upstreams/${route}/targets/a:80`;
     expect(await driver.apply(route, desired, soon())).toMatchObject({
       kind: 'unknown',
-      detail: expect.stringMatching(/PATCH .*a%3A80 answered 503: .*not now/),
+      detail: expect.stringMatching(/PATCH .*a%3A80 answered 403: .*not now/),
     });
     expect((await driver.verify(route, desired, soon())).kind).toBe('partial');
     delete gateway.refuses;
@@ -157,16 +158,21 @@ test('a gateway without any weight of the route says nothing', async () => {
   expect(await httpDriver(optionsFor(url), targets).read(route, soon())).toEqual({ weights: {} });
 });
 
-test('secrets in headers and queries are in no message, also when the gateway repeats them', async () => {
+test('secrets in headers and queries are in no message, whoever quotes them', async () => {
   const echo = await startServer((request, response) => {
     response.writeHead(403).end(`${request.headers.authorization} and ${request.headers['x-api-key']}`);
   });
-  for (const url of [echo, await refusingAddress()]) {
+  for (const [url, key] of [
+    [echo, 'k3yword'],
+    [await refusingAddress(), 'k3yword'],
+    [echo, 'k3yword\nin two lines'],
+    ['http://no such host', 'k3yword'],
+  ] as const) {
     const options = optionsFor(url, {
-      headers: { authorization: 'Bearer s3cret', 'x-api-key': 'k3yword' },
+      headers: { authorization: 'Bearer s3cret', 'x-api-key': key },
       read: { url: `${url}/read?token=t0ken`, weight: '/{{name}}' },
     });
-    const driver = httpDriver(options, targets);
+    const driver = createDriver({ kind: 'http', ...options }, targets);
     const says = JSON.stringify([
       await driver.apply(route, desired, soon()),
       await driver.verify(route, desired, soon()),
