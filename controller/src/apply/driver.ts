@@ -62,12 +62,14 @@ export function compared(where: string, held: GatewayState, desired: Desired): V
 
 /**
  * The fence, for gateways that have none of their own: what a change meets at this gateway before it is told. Nothing,
- * when it may be told.
+ * when it may be told. A gateway that serves and was never told anything is at generation 0, which nobody decided: it
+ * is left as it is.
  */
 export function fenced(where: string, held: GatewayState, desired: Desired): ApplyResult | undefined {
   if (compared(where, held, desired).kind === 'converged') return { kind: 'unchanged' };
-  const { weights, generation } = held;
-  if (generation === undefined || generation < desired.generation) return undefined;
+  const { weights, generation = 0 } = held;
+  const empty = Object.keys(weights).length === 0 && held.generation === undefined;
+  if (empty || generation < desired.generation) return undefined;
   const detail = `${where} holds generation ${generation} with ${JSON.stringify(weights)}; read the route and decide again`;
   return { kind: 'conflict', detail };
 }

@@ -217,6 +217,15 @@ describe.each(kinds)('$name', ({ start: startGateway, change, outlived, strict }
     expect((await driver.verify(route, toB, soon())).kind).toBe('diverged');
   });
 
+  test('a gateway that serves is left as it is until something was decided', async () => {
+    const driver = await start();
+    const before = await driver.read(route, soon());
+    const serves = Object.keys(before.weights).length > 0;
+    const result = await driver.apply(route, { ...toB, generation: 0 }, soon());
+    expect(result.kind).toBe(serves ? 'conflict' : 'applied');
+    if (serves) expect(await driver.read(route, soon())).toEqual(before);
+  });
+
   test('what was applied is verified and read back', async () => {
     const driver = await start();
     expect(await driver.apply(route, toB, soon())).toEqual({ kind: 'applied' });
