@@ -19,6 +19,7 @@ export const switching: Benchmark = {
 };
 
 const rounds = 50;
+const warmupSwitches = 5;
 const loadConnections = 4;
 /** Between switches the load runs undisturbed. */
 const pauseMs = 50;
@@ -51,12 +52,14 @@ async function measure(progress: (line: string) => void): Promise<Result> {
 
 async function compare(ours: Gateway, peer: Gateway, progress: (line: string) => void): Promise<Result> {
   const loads = await Promise.all([ours, peer].map(({ url }) => startLoad(url, loadConnections)));
+  const [our, their] = [switches(ours), switches(peer)];
+  for (let i = 0; i < warmupSwitches; i++) await Promise.all([our(), their()]);
   const result = await sideBySide({
     name: 'switching',
     unit: 'ms',
     rounds,
-    ours: switches(ours),
-    peers: { [peer.name]: switches(peer) },
+    ours: our,
+    peers: { [peer.name]: their },
     onRound: round => round % 10 === 0 && progress(`switching: ${round} of ${rounds} switches`),
   });
   for (const [index, load] of loads.entries()) {

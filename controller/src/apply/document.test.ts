@@ -200,7 +200,7 @@ describe('Redis', () => {
     const driver = driverAt(url);
     for (const each of [desired, desired, toB]) await driver.apply(route, each, soon());
     const generations = () => heard.map(each => /"generation": (\d+)/.exec(each)?.[1]);
-    await expect.poll(generations).toEqual(['5', '6']);
+    await expect.poll(generations, { timeout: 5_000 }).toEqual(['5', '6']);
     expect(heard[1]).toMatch(/^route:mail-filter \{/);
   });
 

@@ -115,7 +115,9 @@ test('everything to a target that HAProxy holds to be down is refused while anot
   );
   const socket = hostOf(await startHaproxyGateway(checked));
   const driver = driverAt(socket);
-  await expect.poll(() => askHaproxy(socket, [`show stat ${route} 4 -1`], soon())).toContain('DOWN');
+  await expect
+    .poll(() => askHaproxy(socket, [`show stat ${route} 4 -1`], soon()), { timeout: 5_000 })
+    .toContain('DOWN');
   expect(await driver.apply(route, toB, soon())).toEqual({
     kind: 'rejected',
     detail: expect.stringMatching(/nobody left to serve: its server b is DOWN \(L4CON/),
