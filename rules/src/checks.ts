@@ -3,6 +3,7 @@ import {
   edgesWithThresholds,
   metrics,
 } from '@neuroweaver/instrumentation/metrics';
+import { checkDrivers } from './driver-checks.ts';
 import { resolveFailback } from './failback.ts';
 import { closestName, type Problem } from './problems.ts';
 import { profiles } from './profiles/index.ts';
@@ -28,6 +29,7 @@ export function checkPolicy(file: PolicyFile): Problem[] {
       ...checkTargets(`routes.${name}.targets`, route.targets, Object.keys(file.models)),
       ...checkFailback(`routes.${name}.failback`, route.failback),
     ]),
+    ...checkDrivers(file.routes),
     ...checkAgreement(file),
   ];
 }

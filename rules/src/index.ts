@@ -24,3 +24,4 @@ export { formatProblems, type Problem } from './problems.ts';
 export { type Profile, profiles } from './profiles/index.ts';
 export { duration, syntaxError } from './promql.ts';
 export { type Level, levels, type Signal, type SignalLevel, type SignalName } from './signals.ts';
+export { fillTemplate, isForEachTarget } from './templates.ts';

@@ -99,16 +99,117 @@ const model = thresholds.extend({
   probes: z.array(probe).optional(),
 });
 
+const oneOrMore = <T extends z.ZodType>(one: T) => z.union([one, z.array(one).min(1)]);
+
+const haproxyName = z
+  .string()
+  .regex(/^[A-Za-z0-9_.:-]+$/)
+  .meta({ description: 'name in the configuration of HAProxy', examples: ['spam-nb-1'] });
+
+const template = (description: string, example: string) =>
+  z
+    .string()
+    .min(1)
+    .meta({ description: `${description}; {{…}} is filled in`, examples: [example] });
+const urlTemplate = (description: string) =>
+  template(description, 'http://127.0.0.1:9180/apisix/admin/upstreams/{{route}}').regex(/^https?:\/\/[^{]/);
+const pointerTemplate = (description: string, example: string) =>
+  template(`JSON pointer to ${description}`, example).regex(/^(\/.*)?$/);
+
+const haproxy = z.strictObject({
+  kind: z.literal('haproxy'),
+  socket: oneOrMore(
+    z
+      .string()
+      .regex(/^(\/.+|[^\s/]+:\d+)$/)
+      .meta({
+        description: 'stats socket with level admin: a path, or HOST:PORT',
+        examples: ['/run/haproxy/admin.sock'],
+      }),
+  ),
+  backend: haproxyName
+    .meta({ description: 'backend of the route, if not named like it', examples: ['mail_filter'] })
+    .optional(),
+  servers: z
+    .record(modelName, oneOrMore(haproxyName))
+    .meta({
+      description: 'the server or servers of a model, where not named like it',
+      examples: [{ 'spam-nb': ['nb-1', 'nb-2'] }],
+    })
+    .default({}),
+});
+
+const routeDocument = z.strictObject({
+  kind: z.literal('document'),
+  file: z
+    .string()
+    .min(1)
+    .meta({
+      description: 'file of flag definitions that the gateway reads',
+      examples: ['/etc/flagd/routes.json'],
+    })
+    .optional(),
+  redis: z
+    .string()
+    .min(1)
+    .meta({
+      description: 'address of the Redis that the gateway reads',
+      examples: ['redis://127.0.0.1:6379'],
+    })
+    .optional(),
+  prefix: z
+    .string()
+    .meta({ description: 'key and channel in Redis: this and the route', examples: ['relaycore:route:'] })
+    .default('relaycore:route:'),
+});
+
+const http = z.strictObject({
+  kind: z.literal('http'),
+  headers: z
+    .record(z.string(), template('sent with every request', 'Bearer ${GATEWAY_TOKEN}'))
+    .meta({ description: 'headers of every request', examples: [{ 'x-api-key': '${GATEWAY_KEY}' }] })
+    .default({}),
+  names: z
+    .record(modelName, z.string().min(1))
+    .meta({
+      description: 'what the gateway calls a model, where not the same',
+      examples: [{ 'spam-nb': '10.0.0.5:8000' }],
+    })
+    .default({}),
+  scale: z
+    .int()
+    .min(10)
+    .max(1_000_000)
+    .meta({ description: 'what the weights of a route add up to at the gateway', examples: [100] })
+    .default(10_000),
+  read: z.strictObject({
+    url: urlTemplate('where the weights are read'),
+    weight: pointerTemplate('the weight of a target', '/value/nodes/{{name}}'),
+    generation: pointerTemplate('the generation', '/value/labels/generation').optional(),
+  }),
+  write: z.strictObject({
+    method: z.enum(['PUT', 'PATCH', 'POST']).default('PUT'),
+    url: urlTemplate('where the weights are written'),
+    body: template(
+      'what is sent',
+      '{ "nodes": {{weights}}, "labels": { "generation": "{{generation}}" } }',
+    ).optional(),
+  }),
+});
+
 const driver = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('relaycore'),
-    url: z.union([httpUrl('address of the gateway'), z.array(httpUrl('address of one gateway')).min(1)]),
+    url: oneOrMore(httpUrl('address of the gateway')),
     token: z
       .string()
       .min(1)
       .meta({ description: 'bearer token of the gateway', examples: ['${GATEWAY_TOKEN}'] })
       .optional(),
   }),
+  haproxy,
+  routeDocument,
+  http,
   z.strictObject({ kind: z.literal('dry-run') }),
 ]);
 
@@ -285,6 +386,7 @@ export type FailbackFile = z.output<typeof failback>;
 export type ThresholdsFile = z.output<typeof thresholds>;
 export type ProbeFile = z.output<typeof probe>;
 export type DriverFile = z.output<typeof driver>;
+export type RouteFile = z.output<typeof route>;
 
 /** JSON Schema (draft 2020-12) of the policy file, for editors and for remedies. */
 export function policyJsonSchema(): Record<string, unknown> {

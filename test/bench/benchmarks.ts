@@ -1,6 +1,7 @@
 import { assess } from './assess.ts';
 import { read } from './read.ts';
 import type { Result } from './side-by-side.ts';
+import { switching } from './switching.ts';
 
 export interface Benchmark {
   readonly about: string;
@@ -8,4 +9,4 @@ export interface Benchmark {
   run(progress: (line: string) => void): Promise<readonly Result[]>;
 }
 
-export const benchmarks: Readonly<Record<string, Benchmark>> = { assess, read };
+export const benchmarks: Readonly<Record<string, Benchmark>> = { assess, read, switching };
