@@ -82,11 +82,10 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
         for (const level of Object.values(assessed.levels)) {
           const withLevel = { ...labels, level: level.level };
           observer.observe(gauges.verdict, stands(assessed, level) ? 1 : 0, withLevel);
-          observer.observe(gauges.threshold, thresholdOf(assessed, level), withLevel);
+          observer.observe(gauges.threshold, thresholdOf(level), withLevel);
           observer.observe(gauges.evidence, level.evidence, withLevel);
           observer.observe(gauges.evidenceThreshold, level.evidenceThreshold, withLevel);
-          if (level.counts.requests > 0)
-            observer.observe(gauges.value, measuredValue(assessed, level), withLevel);
+          if (level.counts.requests > 0) observer.observe(gauges.value, measuredValue(level), withLevel);
         }
       }
     for (const [route, { state, gateway }] of now.routes) {
@@ -115,11 +114,11 @@ function stands({ verdict }: SignalAssessment, level: LevelAssessment): boolean 
 }
 
 /** Latency is measured and allowed as a share of slow requests; the others as the good share or the mean score. */
-function measuredValue({ signal }: SignalAssessment, { counts }: LevelAssessment): number {
+function measuredValue({ unit, counts }: LevelAssessment): number {
   const bad = counts.bad / counts.requests;
-  return signal === 'latency' ? bad : 1 - bad;
+  return unit === 'ms' ? bad : 1 - bad;
 }
 
-function thresholdOf({ signal }: SignalAssessment, { threshold, allowedBad }: LevelAssessment): number {
-  return signal === 'latency' ? allowedBad : threshold;
+function thresholdOf({ unit, threshold, allowedBad }: LevelAssessment): number {
+  return unit === 'ms' ? allowedBad : threshold;
 }

@@ -1,4 +1,4 @@
-import type { Level, SignalName } from '@relaycore/rules';
+import type { BuiltInSignal, Level, SignalName, Unit } from '@relaycore/rules';
 import type { Trend } from './assess/trend.ts';
 
 /*
@@ -26,14 +26,17 @@ export type Reading =
     }
   | { readonly kind: 'absent'; readonly reason: string };
 
-export type SignalReadings = Readonly<Record<SignalName, Reading>>;
+/** By signal: the built-in ones and those that the policy adds. */
+export interface SignalReadings extends Readonly<Record<BuiltInSignal, Reading>> {
+  readonly [signal: SignalName]: Reading;
+}
 
 export interface Readings {
   /** The instant that Prometheus was asked about. */
   readonly at: number;
   readonly models: ReadonlyMap<string, SignalReadings>;
   /** The PromQL behind them, for the decision record. */
-  readonly queries: Readonly<Partial<Record<SignalName, string>>>;
+  readonly queries: Readonly<Record<SignalName, string>>;
   /** What went wrong, when something did; verdicts are then unknown. */
   readonly problem?: string;
 }
@@ -74,7 +77,7 @@ export interface LevelAssessment {
   readonly allowedBad: number;
   /** The policy's own threshold and its unit. */
   readonly threshold: number;
-  readonly unit: string;
+  readonly unit: Unit;
 }
 
 export interface SignalAssessment {

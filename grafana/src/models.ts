@@ -10,7 +10,6 @@ import {
   evidenceShare,
   latest,
   levelCode,
-  mean,
   quantile,
   rate,
   share,
@@ -102,12 +101,12 @@ const unknownModels = () =>
   stat({
     title: 'Models with an unknown signal',
     description:
-      'Models with a signal that has too little or no data. Such a signal can neither alarm nor clear a model as a backup: check that the model has traffic and is scraped, and that scores arrive.',
+      'Models with a signal that has too little or no data; feedback left out, because not every model is rated. Such a signal can neither alarm nor clear a model as a backup: check that the model has traffic and is scraped, and that scores arrive.',
     unit: units.Short,
     size: { width: 6, height: 4 },
     queries: [
       {
-        expr: `count(min by (model, version) (${exported.known}{${ofModel}}) == 0) or vector(0)`,
+        expr: `count(min by (model, version) (${exported.known}{${ofModel},signal!="feedback"}) == 0) or vector(0)`,
         legend: 'models',
       },
     ],
@@ -162,7 +161,10 @@ const modelsNow = () =>
       { expr: `sum by (model, version) (1 - ${badRatio('success', 'critical')})`, column: 'success rate' },
       { expr: `sum by (model, version) (${badRatio('latency', 'warning')})`, column: 'slow (warning)' },
       { expr: `sum by (model, version) (${badRatio('latency', 'critical')})`, column: 'slow (critical)' },
-      { expr: `sum by (model, version) (${recorded.score('5m')}{${ofModel}})`, column: 'mean score' },
+      {
+        expr: `sum by (model, version) (${recorded.score('5m')}{${ofModel},signal="accuracy"})`,
+        column: 'mean score',
+      },
     ],
     noValue: '–',
   });
@@ -355,7 +357,7 @@ const meanScore = (window: string, words: string) =>
     unit: units.PercentUnit,
     size: { width: 12, height: 8 },
     queries: [
-      { expr: `${recorded.score(window)}{${ofModel}}`, legend: modelLegend },
+      { expr: `${recorded.score(window)}{${ofModel},signal="accuracy"}`, legend: modelLegend },
       ...thresholdLines('accuracy', allowed => `1 - ${allowed}`),
     ],
     range: { max: 1, softMin: 0.5 },
@@ -383,11 +385,12 @@ const feedback = () =>
   timeSeries({
     title: 'Feedback',
     description:
-      'Mean rating by people, scaled to 0 … 100 %. It falls while the mean score does not: the scores measure something that people do not care about.',
+      'Mean rating by people over 1 hour, scaled to 0 … 100 %, with the strictest threshold of the chosen models. Below a line: evidence grows until the verdict stands. It falls while the mean score does not: the scores measure something that people do not care about.',
     unit: units.PercentUnit,
     size: { width: 12, height: 8 },
     queries: [
-      { expr: mean(metrics.feedbackRating, ofServedModel, byServedModel), legend: servedModelLegend },
+      { expr: `${recorded.score('1h')}{${ofModel},signal="feedback"}`, legend: modelLegend },
+      ...thresholdLines('feedback', allowed => `1 - ${allowed}`),
     ],
     range: { min: 0, max: 1 },
     noValue: 'no feedback',

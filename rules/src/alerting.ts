@@ -2,10 +2,10 @@ import { exported, recorded } from './expressions.ts';
 import type { Policy } from './policy.ts';
 import { duration } from './promql.ts';
 import { type AlertingRule, type RuleGroup, wilsonZ } from './recording.ts';
-import { type Level, levels, type SignalName } from './signals.ts';
+import { type BuiltInSignal, type Level, levels } from './signals.ts';
 
 /** What the alert of a signal is called, and its kind in `performance_alerts.alert_type`. */
-const alertOf: Readonly<Record<SignalName, AlertWords>> = {
+const alertOf: Readonly<Record<BuiltInSignal, AlertWords>> = {
   success: {
     name: 'ModelFailing',
     type: 'model_failure',
@@ -28,6 +28,14 @@ const alertOf: Readonly<Record<SignalName, AlertWords>> = {
     says: 'answers less accurately than it must',
     value: 'mean score',
     bad: 'what the mean score lacks to 1',
+    worst: 'bottomk',
+  },
+  feedback: {
+    name: 'ModelDisliked',
+    type: 'feedback',
+    says: 'is rated worse than it must be',
+    value: 'mean rating',
+    bad: 'what the mean rating lacks to 1',
     worst: 'bottomk',
   },
 };
@@ -74,7 +82,7 @@ export function alertingGroups(policy: Policy): readonly RuleGroup[] {
 }
 
 /** The measured value of every model whose verdict stands, once for each route that has it as a target. */
-function verdictAlert(policy: Policy, signal: SignalName, level: Level): AlertingRule {
+function verdictAlert(policy: Policy, signal: BuiltInSignal, level: Level): AlertingRule {
   const { name, type, says, value: measured, worst } = alertOf[signal];
   const series = `{signal="${signal}",level="${level}"}`;
   const value =
@@ -106,7 +114,7 @@ function verdictAlert(policy: Policy, signal: SignalName, level: Level): Alertin
 }
 
 /** The same condition from the rules alone, silent while the controller lives. */
-function fallbackAlert(policy: Policy, signal: SignalName, level: Level): AlertingRule {
+function fallbackAlert(policy: Policy, signal: BuiltInSignal, level: Level): AlertingRule {
   const { name, type, says, bad } = alertOf[signal];
   const window = duration(policy.alerts.windowMinutes * 60);
   const series = `{signal="${signal}",level="${level}"}`;

@@ -38,6 +38,7 @@ function checkThresholds(path: string, merged: Thresholds, written?: ThresholdsF
   const states = (key: keyof ThresholdsFile) => written === undefined || written[key] !== undefined;
   for (const [key, pair] of [
     ['accuracy', merged.accuracy],
+    ['feedback', merged.feedback],
     ['success_rate', merged.successRate],
   ] as const) {
     if (!states(key)) continue;

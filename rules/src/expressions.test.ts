@@ -13,7 +13,7 @@ function policyOf(text: string) {
 describe('counterQueries', () => {
   test('one a signal, and PromQL', () => {
     const queries = counterQueries(policyOf(''));
-    expect(queries.map(({ signal }) => signal)).toEqual(['success', 'latency', 'accuracy']);
+    expect(queries.map(({ signal }) => signal)).toEqual(['success', 'latency', 'accuracy', 'feedback']);
     for (const { promql } of queries) expect(syntaxError(promql), promql).toBeUndefined();
   });
 

@@ -1,8 +1,8 @@
 import type { Policy } from './policy.ts';
 import { profiles } from './profiles/index.ts';
 import type { Profile } from './profiles/profile.ts';
-import { anyOf, duration, edge, histogramBuckets, histogramSpellings, literal, quote } from './promql.ts';
-import type { Level, Signal, SignalName } from './signals.ts';
+import { anyOf, duration, edge, histogramBuckets, histogramSpellings, quote } from './promql.ts';
+import type { BuiltInSignal, Level, Signal, SignalName } from './signals.ts';
 
 /** Name of the evaluation whose scores are the accuracy signal. */
 export const accuracyEvaluation = 'accuracy';
@@ -55,6 +55,7 @@ export function counterQueries(policy: Policy): readonly CounterQuery[] {
   const counters = all.flatMap(profile => profile.success?.counter ?? []);
   const histograms = all.flatMap(profile => profile.latency?.histogram ?? []);
   const scores = all.flatMap(profile => profile.scores ?? []);
+  const ratings = all.flatMap(profile => profile.feedback ?? []);
   const edges = [...latencyEdges(policy)].map(edge).concat('\\+Inf').join('|');
   return [
     { signal: 'success', promql: `{__name__=~${anyOf(counters)}}` },
@@ -62,12 +63,13 @@ export function counterQueries(policy: Policy): readonly CounterQuery[] {
       signal: 'latency',
       promql: `{__name__=~${quote(histograms.map(histogramBuckets).join('|'))},le=~${quote(edges)}}`,
     },
-    {
-      signal: 'accuracy',
-      promql: `{__name__=~${quote(scores.map(({ histogram }) => `${literal(histogram)}_bucket`).join('|'))},${scores[0]!.nameLabel}=${quote(accuracyEvaluation)},source!="probe"}`,
-    },
+    { signal: 'accuracy', promql: `{__name__=~${bucketsOf(scores)}${ofAccuracy(scores[0]!)}}` },
+    { signal: 'feedback', promql: `{__name__=~${bucketsOf(ratings)}}` },
   ];
 }
+
+const bucketsOf = (histograms: readonly { readonly histogram: string }[]) =>
+  anyOf(histograms.map(({ histogram }) => `${histogram}_bucket`));
 
 /** Freshness of every scrape target, asked once for all. */
 export const freshnessQueries = {
@@ -98,7 +100,7 @@ export type ModelScope =
   | { readonly kind: 'except'; readonly names: readonly string[] };
 
 /** Requests per model over a window: the gateway's count where it reports, else the server's. */
-export function requestsExpression(signal: SignalName, windowSeconds: number): string {
+export function requestsExpression(signal: BuiltInSignal, windowSeconds: number): string {
   return byVantage.flatMap(profile => requestsOf(profile, signal, '', windowSeconds) ?? []).join(' or ');
 }
 
@@ -131,11 +133,11 @@ const byVantage: readonly Profile[] = Object.values(profiles).toSorted(
 
 function requestsOf(
   profile: Profile,
-  signal: SignalName,
+  signal: BuiltInSignal,
   inScope: string,
   windowSeconds: number,
 ): string | undefined {
-  const { success, latency, scores } = profile;
+  const { success, latency } = profile;
   switch (signal) {
     case 'success':
       return (
@@ -151,7 +153,10 @@ function requestsOf(
     case 'latency':
       return latency && increase(profile, bucketsAt(latency.histogram, '\\+Inf', inScope), windowSeconds);
     case 'accuracy':
-      return scores && increase(profile, scoresOf(scores, '_count', inScope), windowSeconds);
+    case 'feedback': {
+      const scores = scoresOf(profile, signal, '_count', inScope);
+      return scores && increase(profile, [scores], windowSeconds);
+    }
   }
 }
 
@@ -162,7 +167,7 @@ function badOf(
   inScope: string,
   windowSeconds: number,
 ): string | undefined {
-  const { success, latency, scores } = profile;
+  const { success, latency } = profile;
   const requests = requestsOf(profile, signal.name, inScope, windowSeconds);
   switch (signal.name) {
     case 'success':
@@ -182,9 +187,10 @@ function badOf(
       return `(${requests} - ${increase(profile, atEdge, windowSeconds)})`;
     }
     case 'accuracy':
-      return (
-        scores && `(${requests} - ${increase(profile, scoresOf(scores, '_sum', inScope), windowSeconds)})`
-      );
+    case 'feedback': {
+      const sum = scoresOf(profile, signal.name, '_sum', inScope);
+      return sum && `(${requests} - ${increase(profile, [sum], windowSeconds)})`;
+    }
   }
 }
 
@@ -212,11 +218,21 @@ const notTheCallers = ({ callersFault }: NonNullable<Profile['success']>) =>
 const bucketsAt = (histogram: string, le: string, more: string) =>
   histogramSpellings(histogram).map(buckets => `${buckets}{le=~${quote(le)}${more}}`);
 
-function scoresOf(scores: NonNullable<Profile['scores']>, suffix: string, more: string): string[] {
-  return [
-    `${scores.histogram}${suffix}{${scores.nameLabel}=${quote(accuracyEvaluation)},source!="probe"${more}}`,
-  ];
+/** A selector of one part of the histogram that has the signal's scores. */
+function scoresOf(
+  { scores, feedback }: Profile,
+  signal: 'accuracy' | 'feedback',
+  suffix: '_count' | '_sum',
+  inScope: string,
+): string | undefined {
+  const part = signal === 'accuracy' ? scores : feedback;
+  const matchers = `${signal === 'accuracy' && scores ? ofAccuracy(scores) : ''}${inScope}`.slice(1);
+  return part && `${part.histogram}${suffix}${matchers && `{${matchers}}`}`;
 }
+
+/** Scores of probes are no evidence: they say how the model does on what it is always asked. */
+const ofAccuracy = ({ nameLabel }: NonNullable<Profile['scores']>) =>
+  `,${nameLabel}=${quote(accuracyEvaluation)},source!="probe"`;
 
 function matcher(profile: Profile, scope: ModelScope): string {
   if (scope.names.length === 0) return '';

@@ -23,4 +23,12 @@ export {
 export { formatProblems, type Problem } from './problems.ts';
 export { type Profile, profiles } from './profiles/index.ts';
 export { duration, syntaxError } from './promql.ts';
-export { type Level, levels, type Signal, type SignalLevel, type SignalName } from './signals.ts';
+export {
+  type BuiltInSignal,
+  type Level,
+  levels,
+  type Signal,
+  type SignalLevel,
+  type SignalName,
+  type Unit,
+} from './signals.ts';

@@ -1,6 +1,6 @@
 import { profiles } from './profiles/index.ts';
 import type { Profile } from './profiles/profile.ts';
-import type { SignalName } from './signals.ts';
+import type { BuiltInSignal, SignalName } from './signals.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -16,17 +16,18 @@ export interface CounterMeaning {
     | { readonly kind: 'upTo'; readonly edge: number };
 }
 
-type Role = { readonly profile: Profile; readonly signal: SignalName };
+type Role = { readonly profile: Profile; readonly signal: BuiltInSignal };
 
 /** Metric name → whose it is. Histograms are known with and without the unit suffix. */
 const roles: ReadonlyMap<string, Role> = new Map(
   Object.values(profiles).flatMap(profile => {
-    const { success, latency, scores } = profile;
+    const { success, latency, scores, feedback } = profile;
     const entries: [string, Role][] = [];
     if (success) entries.push([success.counter, { profile, signal: 'success' }]);
     for (const suffix of ['_bucket', '_seconds_bucket'])
       if (latency) entries.push([`${latency.histogram}${suffix}`, { profile, signal: 'latency' }]);
     if (scores) entries.push([`${scores.histogram}_bucket`, { profile, signal: 'accuracy' }]);
+    if (feedback) entries.push([`${feedback.histogram}_bucket`, { profile, signal: 'feedback' }]);
     return entries;
   }),
 );

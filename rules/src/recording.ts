@@ -69,9 +69,10 @@ function windowRules(policy: Policy, seconds: number): RecordingRule[] {
     expr: `${recorded.bad(window)}{level="${level}"} / on (model, version, signal) group_left () (${requests} > 0)`,
     labels: { level },
   }));
+  const scores = anyOf(policy.defaults.flatMap(({ name, kind }) => (kind === 'score' ? name : [])));
   const score = {
     record: recorded.score(window),
-    expr: `1 - sum by (model, version) (${recorded.badRatio(window)}{signal="accuracy",level="critical"})`,
+    expr: `1 - sum by (model, version, signal) (${recorded.badRatio(window)}{signal=~${scores},level="critical"})`,
   };
   return [...counts, ...bad, ...ratios, score];
 }

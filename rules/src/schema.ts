@@ -41,6 +41,12 @@ const thresholds = z.strictObject({
       critical_threshold: fraction('mean score below which the model is degraded', 0.75).optional(),
     })
     .optional(),
+  feedback: z
+    .strictObject({
+      warning_threshold: fraction('mean rating below which a warning is raised', 0.85).optional(),
+      critical_threshold: fraction('mean rating below which the model is degraded', 0.75).optional(),
+    })
+    .optional(),
   latency: z
     .strictObject({
       warning_threshold_ms: positive('requests slower than this count as slow, warning', 2000).optional(),

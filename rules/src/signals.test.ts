@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { mergeThresholds, shippedThresholds, signalsOf } from './signals.ts';
 
 test('every signal says how much badness it allows, in the unit of badness and in the policy’s own', () => {
-  const [success, latency, accuracy] = signalsOf(shippedThresholds);
+  const [success, latency, accuracy, feedback] = signalsOf(shippedThresholds);
   expect(success).toMatchObject({
     name: 'success',
     levels: {
@@ -26,6 +26,7 @@ test('every signal says how much badness it allows, in the unit of badness and i
       critical: { allowedBad: 0.25, threshold: 0.75, unit: 'score' },
     },
   });
+  expect(feedback).toEqual({ ...accuracy, name: 'feedback' });
 });
 
 test('what is not written stays as it was, key by key', () => {

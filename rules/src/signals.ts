@@ -2,16 +2,20 @@ import type { ThresholdsFile } from './schema.ts';
 
 /**
  * Every signal is a bounded mean of *badness*: each request or score is bad to a degree in [0, 1], and a level states
- * how large the mean may be. Success: a failed request is 1. Latency: a slow one is 1. Accuracy: 1 − score.
+ * how large the mean may be. Success: a failed request is 1. Latency: a slow one is 1. Accuracy: 1 − score. Feedback:
+ * 1 − rating.
  */
 export interface Signal {
-  readonly name: SignalName;
+  readonly name: BuiltInSignal;
   /** Whether one observation is bad or not (a rate), or bad to a degree (a score). */
   readonly kind: 'rate' | 'score';
   readonly levels: Readonly<Record<Level, SignalLevel>>;
 }
 
-export type SignalName = 'success' | 'latency' | 'accuracy';
+/** The signals that every policy has. */
+export type BuiltInSignal = 'success' | 'latency' | 'accuracy' | 'feedback';
+/** A built-in signal, or one that a policy adds. */
+export type SignalName = string;
 export type Level = 'warning' | 'critical';
 export const levels: readonly Level[] = ['warning', 'critical'];
 
@@ -21,13 +25,16 @@ export interface SignalLevel {
   readonly allowedBad: number;
   /** The policy's own number and its unit, for people: 0.95 (success rate), 5000 (ms), 0.75 (score). */
   readonly threshold: number;
-  readonly unit: 'success rate' | 'ms' | 'score';
+  readonly unit: Unit;
   /** Latency only: the histogram edge beyond which a request is slow. */
   readonly edgeSeconds?: number;
 }
 
+export type Unit = 'success rate' | 'ms' | 'score';
+
 export interface Thresholds {
   readonly accuracy: Readonly<Record<Level, number>>;
+  readonly feedback: Readonly<Record<Level, number>>;
   readonly latencyMs: Readonly<Record<Level, number>>;
   readonly slowFraction: number;
   readonly successRate: Readonly<Record<Level, number>>;
@@ -35,27 +42,30 @@ export interface Thresholds {
 
 export const shippedThresholds: Thresholds = {
   accuracy: { warning: 0.85, critical: 0.75 },
+  feedback: { warning: 0.85, critical: 0.75 },
   latencyMs: { warning: 2000, critical: 5000 },
   slowFraction: 0.05,
   successRate: { warning: 0.95, critical: 0.9 },
 };
 
 export function mergeThresholds(base: Thresholds, written: ThresholdsFile): Thresholds {
-  const { accuracy, latency, success_rate: success } = written;
+  const { accuracy, feedback, latency, success_rate: success } = written;
   return {
-    accuracy: {
-      warning: accuracy?.warning_threshold ?? base.accuracy.warning,
-      critical: accuracy?.critical_threshold ?? base.accuracy.critical,
-    },
+    accuracy: mergePair(base.accuracy, accuracy),
+    feedback: mergePair(base.feedback, feedback),
     latencyMs: {
       warning: latency?.warning_threshold_ms ?? base.latencyMs.warning,
       critical: latency?.critical_threshold_ms ?? base.latencyMs.critical,
     },
     slowFraction: latency?.slow_fraction ?? base.slowFraction,
-    successRate: {
-      warning: success?.warning_threshold ?? base.successRate.warning,
-      critical: success?.critical_threshold ?? base.successRate.critical,
-    },
+    successRate: mergePair(base.successRate, success),
+  };
+}
+
+function mergePair(base: Readonly<Record<Level, number>>, written: ThresholdsFile['accuracy']) {
+  return {
+    warning: written?.warning_threshold ?? base.warning,
+    critical: written?.critical_threshold ?? base.critical,
   };
 }
 
@@ -84,15 +94,15 @@ export function signalsOf(thresholds: Thresholds): readonly Signal[] {
         edgeSeconds: thresholds.latencyMs[level] / 1000,
       })),
     },
-    {
-      name: 'accuracy',
-      kind: 'score',
+    ...(['accuracy', 'feedback'] as const).map(name => ({
+      name,
+      kind: 'score' as const,
       levels: bothLevels(level => ({
-        allowedBad: complement(thresholds.accuracy[level]),
-        threshold: thresholds.accuracy[level],
+        allowedBad: complement(thresholds[name][level]),
+        threshold: thresholds[name][level],
         unit: 'score',
       })),
-    },
+    })),
   ];
 }
 

@@ -203,7 +203,7 @@ function evidenceThreshold(policy: Policy, level: Scenario['level']): number {
     model: 'primary',
     signals: policy.defaults,
     policy,
-    readings: { success: absent, latency: absent, accuracy: absent },
+    readings: { success: absent, latency: absent, accuracy: absent, feedback: absent },
     at: epochMs,
   });
   return assessment.signals[0]!.levels[level].evidenceThreshold;

@@ -1,4 +1,4 @@
-import { loadPolicy, type Policy, type SignalName } from '@relaycore/rules';
+import { loadPolicy, type Policy } from '@relaycore/rules';
 import type { Prober } from '../../controller/src/read/probes.ts';
 import type { Reader } from '../../controller/src/read/prometheus.ts';
 import type { Readings, SignalReadings } from '../../controller/src/types.ts';
@@ -54,12 +54,12 @@ function signalReadings(behaviour: Behaviour): SignalReadings {
     vantage: 'gateway',
     levels: { warning: observed, critical: observed },
   } as const;
-  const readings: Record<SignalName, SignalReadings[SignalName]> = {
+  return {
     success: behaviour === 'silent' ? absent : success,
     latency: absent,
     accuracy: absent,
+    feedback: absent,
   };
-  return readings;
 }
 
 /** Nothing is probed: evidence from traffic has to vouch for the targets. */

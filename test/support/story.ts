@@ -103,8 +103,9 @@ export function tell({
 
   function readings(model: string): SignalReadings {
     const { success, slow, accuracy, unseen } = behaviours.get(model)!;
+    const feedback = absent(unseen ?? 'nobody rates it');
     if (unseen !== undefined)
-      return { success: absent(unseen), latency: absent(unseen), accuracy: absent(unseen) };
+      return { success: absent(unseen), latency: absent(unseen), accuracy: absent(unseen), feedback };
     const share = (state.weights[model] ?? 0) / 10_000;
     const requests = whole(`${model} requests`, (rate * share * tickMs) / 1000);
     const scores = whole(`${model} scores`, requests / 10);
@@ -112,6 +113,7 @@ export function tell({
       success: counts(requests, whole(`${model} failed`, requests * (1 - success))),
       latency: counts(requests, whole(`${model} slow`, requests * slow)),
       accuracy: counts(scores, whole(`${model} wrong`, scores * (1 - accuracy))),
+      feedback,
     };
   }
 

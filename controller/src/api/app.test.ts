@@ -193,6 +193,7 @@ describe('model-status', () => {
             },
             { signal: 'latency', verdict: 'unknown', reason: 'nothing was measured' },
             { signal: 'accuracy', verdict: 'unknown' },
+            { signal: 'feedback', verdict: 'unknown' },
           ],
         },
         { model_id: 'spam-lr', verdict: 'healthy', probe: { result: 'passed' } },

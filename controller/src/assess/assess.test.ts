@@ -201,6 +201,7 @@ function modelUnder(policy: Policy) {
         success: absent('no success'),
         latency: absent('no success'),
         accuracy: absent('no scores'),
+        feedback: absent('no scores'),
         ...readings,
       },
       at: now,

@@ -46,7 +46,7 @@ export function assess(
   const signals = input.signals.map(signal => {
     const parameters = parametersOf(signal, input.policy);
     const before = restarted(state?.[signal.name] ?? newSignalState(parameters, input.at), input, parameters);
-    const reading = input.readings[signal.name];
+    const reading = input.readings[signal.name] ?? unread;
     const after = reading.kind === 'counts' ? observe(before, signal, reading, input, parameters) : before;
     next[signal.name] = after;
     return signalAssessment(signal, reading, after, input, parameters);
@@ -62,6 +62,8 @@ export function assess(
     },
   };
 }
+
+const unread: Reading = { kind: 'absent', reason: 'nothing was read of it' };
 
 type LevelParameters = Readonly<Record<Level, DetectorParameters>>;
 

@@ -16,7 +16,7 @@ const rule = policy.detection.hardDown;
 const absent: Reading = { kind: 'absent', reason: 'no series of this model' };
 const good = [{ badness: 0, count: 100 }];
 const counts: Reading = { kind: 'counts', vantage: 'server', levels: { warning: good, critical: good } };
-const unseen: SignalReadings = { success: absent, latency: absent, accuracy: absent };
+const unseen: SignalReadings = { success: absent, latency: absent, accuracy: absent, feedback: absent };
 
 const at = 1_000_000;
 const failed = (failures: number, forMs: number): ProbeResult => ({

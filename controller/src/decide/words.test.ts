@@ -32,16 +32,22 @@ const assessed = (
 
 test.each<[SignalAssessment, string]>([
   [
-    assessed('success', { threshold: 0.9 }),
+    assessed('success', { threshold: 0.9, unit: 'success rate' }),
     'success rate 0.7900 below 0.9 over 812 requests (evidence 25.0 of 24.4 nats)',
   ],
+  [assessed('feedback'), 'feedback 0.7900 below 0.85 over 812 scores (evidence 25.0 of 24.4 nats)'],
   [assessed('accuracy'), 'accuracy 0.7900 below 0.85 over 812 scores (evidence 25.0 of 24.4 nats)'],
   [
-    assessed('latency', { threshold: 5000 }),
+    assessed('latency', { threshold: 5000, unit: 'ms' }),
     '21.0 % slower than 5000 ms, 5.0 % allowed, over 812 requests (evidence 25.0 of 24.4 nats)',
   ],
   [
-    assessed('success', { threshold: 0.9, rule: 'hard-down', counts: { requests: 12, bad: 12 } }),
+    assessed('success', {
+      threshold: 0.9,
+      unit: 'success rate',
+      rule: 'hard-down',
+      counts: { requests: 12, bad: 12 },
+    }),
     'success rate 0.0000 below 0.9 over 12 requests (all failed)',
   ],
 ])('%#', (signal, words) => {
@@ -49,9 +55,9 @@ test.each<[SignalAssessment, string]>([
 });
 
 test('nothing counted is no division by zero', () => {
-  expect(measured(assessed('success', { counts: { requests: 0, bad: 0 } }), 'critical')).toMatch(
-    /^success rate 1\.0000/,
-  );
+  expect(
+    measured(assessed('success', { unit: 'success rate', counts: { requests: 0, bad: 0 } }), 'critical'),
+  ).toMatch(/^success rate 1\.0000/);
 });
 
 test('a healthy model is described by the signals that are known', () => {
@@ -63,7 +69,7 @@ test('a healthy model is described by the signals that are known', () => {
     model: 'a',
     at: 0,
     verdict: { kind: 'healthy' as const },
-    signals: [assessed('success'), unknown],
+    signals: [assessed('success', { unit: 'success rate' }), unknown],
   };
   expect(seen(assessment)).toBe('success rate 0.7900 over 812 requests (evidence 25.0 of 24.4 nats)');
 });

@@ -23,9 +23,8 @@ export function describeVerdict(verdict: Verdict): string {
 
 /** The measured value beside its threshold: `accuracy 0.7900 below 0.85 over 812 scores (evidence 23.1 of 22.6 nats)`. */
 export function measured(assessed: SignalAssessment, level: Level): string {
-  const { signal, levels } = assessed;
-  const { threshold, allowedBad, rule } = levels[level];
-  const against = signal === 'latency' ? `, ${percent(allowedBad)} allowed,` : ` below ${threshold}`;
+  const { threshold, allowedBad, rule, unit } = assessed.levels[level];
+  const against = unit === 'ms' ? `, ${percent(allowedBad)} allowed,` : ` below ${threshold}`;
   const proof = rule === undefined || rule === 'shiryaev-roberts' ? evidence(assessed, level) : proofs[rule];
   return `${value(assessed, level)}${against} over ${counted(assessed, level)} (${proof})`;
 }
@@ -47,21 +46,22 @@ const proofs = {
 } as const;
 
 function value({ signal, levels }: SignalAssessment, level: Level): string {
-  const { counts, threshold } = levels[level];
+  const { counts, threshold, unit } = levels[level];
   const bad = counts.requests > 0 ? counts.bad / counts.requests : 0;
-  switch (signal) {
-    case 'success':
+  switch (unit) {
+    case 'success rate':
       return `success rate ${(1 - bad).toFixed(4)}`;
-    case 'latency':
+    case 'ms':
       return `${percent(bad)} slower than ${threshold} ms`;
-    case 'accuracy':
-      return `accuracy ${(1 - bad).toFixed(4)}`;
+    case 'score':
+      return `${signal} ${(1 - bad).toFixed(4)}`;
   }
 }
 
-function counted({ signal, vantage, levels }: SignalAssessment, level: Level): string {
-  const what = vantage === 'probe' ? 'probes' : signal === 'accuracy' ? 'scores' : 'requests';
-  return `${Math.round(levels[level].counts.requests)} ${what}`;
+function counted({ vantage, levels }: SignalAssessment, level: Level): string {
+  const { counts, unit } = levels[level];
+  const what = vantage === 'probe' ? 'probes' : unit === 'score' ? 'scores' : 'requests';
+  return `${Math.round(counts.requests)} ${what}`;
 }
 
 const evidence = ({ levels }: SignalAssessment, level: Level) =>

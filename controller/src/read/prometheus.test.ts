@@ -104,8 +104,9 @@ describe('absence', () => {
       success: { kind: 'counts', vantage: 'server' },
       latency: { kind: 'absent' },
       accuracy: { kind: 'absent' },
+      feedback: { kind: 'absent' },
     });
-    expect(Object.keys(queries)).toEqual(['success', 'latency', 'accuracy']);
+    expect(Object.keys(queries)).toEqual(['success', 'latency', 'accuracy', 'feedback']);
     expect(queries.success).toContain(counter);
   });
 });
@@ -180,7 +181,7 @@ describe('a Prometheus', () => {
       Date.now(),
     );
     expect(seen).toEqual(new Set(['Bearer s3cret']));
-    expect(timed.sort()).toEqual(['accuracy', 'freshness', 'freshness', 'latency', 'success']);
+    expect(timed.sort()).toEqual(['accuracy', 'feedback', 'freshness', 'freshness', 'latency', 'success']);
   });
 });
 

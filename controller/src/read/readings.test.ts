@@ -109,6 +109,21 @@ describe('accuracy', () => {
   });
 });
 
+describe('feedback', () => {
+  const rating = (le: string, delta: number) => grown('ml_feedback_rating_bucket', { ...named, le }, delta);
+
+  test('ratings are scores of their own', () => {
+    const readings = read([rating('0.0', 0), rating('0.25', 4), rating('1.0', 10), rating('+Inf', 10)]);
+    expect(readings.feedback).toEqual(
+      bothLevels('server', [
+        { badness: 0.75, count: 4 },
+        { badness: 0, count: 6 },
+      ]),
+    );
+    expect(readings.accuracy.kind).toBe('absent');
+  });
+});
+
 describe('whose series it is', () => {
   const versions = policyOf(`
 models:

@@ -124,6 +124,7 @@ function observations(
       return twoSided(fast.count, Math.max(0, all.count - fast.count));
     }
     case 'accuracy':
+    case 'feedback':
       return scoreObservations(tally.upTo);
   }
 }
