@@ -5,9 +5,9 @@ import { assessModels } from './assess/models.ts';
 import { decide } from './decide/decide.ts';
 import { allTo } from './decide/weights.ts';
 import type { PrometheusClient } from './read/client.ts';
-import type { CounterMemory, CounterSample } from './read/increments.ts';
+import type { CounterSample } from './read/increments.ts';
 import { modelIds } from './read/readings.ts';
-import { type RawTick, readTick } from './read/tick.ts';
+import { counted, type RawTick, readTick, type TickMemory } from './read/tick.ts';
 import { type Change, isChange, type ProbeResult, type RouteState } from './types.ts';
 
 export interface BacktestOptions {
@@ -54,10 +54,11 @@ async function readPiece(
 ): Promise<RawTick[]> {
   const { tickMs } = policy.detection;
   const until = from + (ticks - 1) * tickMs;
+  const queries = counterQueries(policy);
   const [scrapedAt, startedAt, ...counters] = await Promise.all([
     client.range('freshness', freshnessQueries.scrapedAt, from, until, tickMs),
     client.range('freshness', freshnessQueries.processStart, from, until, tickMs),
-    ...counterQueries(policy).map(({ signal, promql }) => client.range(signal, promql, from, until, tickMs)),
+    ...queries.map(({ name, promql }) => client.range(name, promql, from, until, tickMs)),
   ]);
   return Array.from({ length: ticks }, (_, i) => {
     const at = from + i * tickMs;
@@ -65,7 +66,7 @@ async function readPiece(
       at,
       scrapedAt: scrapedAt!.get(at) ?? [],
       startedAt: startedAt!.get(at) ?? [],
-      counters: counters.flatMap(byTick => byTick.get(at) ?? []),
+      counters: counters.flatMap((byTick, i) => counted(queries[i]!, byTick.get(at) ?? [])),
     };
   });
 }
@@ -76,7 +77,7 @@ function createReplay(policy: Policy, from: number) {
   const models = new Map<string, ModelState>();
   const routes = new Map(Object.values(policy.routes).map(route => [route.name, firstState(route, from)]));
   const servers = serverWatch(policy);
-  let memory: CounterMemory | undefined;
+  let memory: TickMemory | undefined;
 
   function replay(raw: RawTick): void {
     const read = readTick(policy, memory, 'backtest', raw);
@@ -140,7 +141,7 @@ function serverWatch(policy: Policy) {
   };
 }
 
-function serverModel({ labels }: CounterSample, idOf: ReturnType<typeof modelIds>): string | undefined {
-  const meaning = meaningOf(labels.__name__ ?? '', labels);
+function serverModel(sample: CounterSample, idOf: ReturnType<typeof modelIds>): string | undefined {
+  const meaning = meaningOf(sample);
   return meaning?.vantage === 'server' ? idOf(meaning) : undefined;
 }

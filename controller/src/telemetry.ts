@@ -49,7 +49,7 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
     value: gauge(exported.value, 'The measured value, in the unit of its threshold'),
     threshold: gauge(
       exported.threshold,
-      'The threshold of the policy: success rate, share of slow requests, or score',
+      'The threshold of the policy: success rate, share of slow or bad ones, or score',
     ),
     evidence: gauge(exported.evidence, 'Evidence against the model (ln R), in nats'),
     evidenceThreshold: gauge(
@@ -113,10 +113,10 @@ function stands({ verdict }: SignalAssessment, level: LevelAssessment): boolean 
   return verdict.kind !== 'unknown' && level.stands;
 }
 
-/** Latency is measured and allowed as a share of slow requests; the others as the good share or the mean score. */
+/** Latency is measured and allowed as a share of slow requests, a bad share as such; the others as what is good. */
 function measuredValue({ unit, counts }: LevelAssessment): number {
   const bad = counts.bad / counts.requests;
-  return unit === 'ms' ? bad : 1 - bad;
+  return unit === 'ms' || unit === 'bad share' ? bad : 1 - bad;
 }
 
 function thresholdOf({ unit, threshold, allowedBad }: LevelAssessment): number {

@@ -1,4 +1,4 @@
-import type { BuiltInSignal, Level, SignalName, Unit } from '@relaycore/rules';
+import type { BuiltInName, Level, SignalName, Unit } from '@relaycore/rules';
 import type { Trend } from './assess/trend.ts';
 
 /*
@@ -6,8 +6,11 @@ import type { Trend } from './assess/trend.ts';
  * take decisions. Times are epoch milliseconds.
  */
 
-/** Where a reading was taken: what callers got, what the model server saw, or a request of the controller's own. */
-export type Vantage = 'gateway' | 'server' | 'probe';
+/**
+ * Where a reading was taken: what callers got, what the model server saw, a request of the controller's own, or counters
+ * that a policy adds, which may be anybody's and outlive the server.
+ */
+export type Vantage = 'gateway' | 'server' | 'probe' | 'elsewhere';
 
 /** So many requests (or scores) of one tick were bad to this degree; see `Signal` in the rules. */
 export interface Observation {
@@ -27,7 +30,7 @@ export type Reading =
   | { readonly kind: 'absent'; readonly reason: string };
 
 /** By signal: the built-in ones and those that the policy adds. */
-export interface SignalReadings extends Readonly<Record<BuiltInSignal, Reading>> {
+export interface SignalReadings extends Readonly<Record<BuiltInName, Reading>> {
   readonly [signal: SignalName]: Reading;
 }
 

@@ -1,7 +1,7 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import * as units from '@grafana/grafana-foundation-sdk/units';
 import { metrics, prometheusName } from '@neuroweaver/instrumentation/metrics';
-import { exported, type Level, recorded, type SignalName } from '@relaycore/rules';
+import { builtInNames, exported, type Level, recorded, type SignalName } from '@relaycore/rules';
 import { colours, levelColour, steps } from './colours.ts';
 import { assemble, row } from './dashboard.ts';
 import {
@@ -74,6 +74,7 @@ export function modelsDashboard(): Dashboard {
         scoresBySource(),
         feedback(),
       ]),
+      row('Signals that the policy adds', [customShare(), customEvents()]),
       row('Evidence', [evidence('critical'), evidence('warning'), behindVerdicts(), rejected()]),
     ],
   });
@@ -101,12 +102,12 @@ const unknownModels = () =>
   stat({
     title: 'Models with an unknown signal',
     description:
-      'Models with a signal that has too little or no data; feedback left out, because not every model is rated. Such a signal can neither alarm nor clear a model as a backup: check that the model has traffic and is scraped, and that scores arrive.',
+      'Models of which success, latency or accuracy has too little or no data. Such a signal can neither alarm nor clear a model as a backup: check that the model has traffic and is scraped, and that scores arrive.',
     unit: units.Short,
     size: { width: 6, height: 4 },
     queries: [
       {
-        expr: `count(min by (model, version) (${exported.known}{${ofModel},signal!="feedback"}) == 0) or vector(0)`,
+        expr: `count(min by (model, version) (${exported.known}{${ofModel},signal=~"success|latency|accuracy"}) == 0) or vector(0)`,
         legend: 'models',
       },
     ],
@@ -394,6 +395,46 @@ const feedback = () =>
     ],
     range: { min: 0, max: 1 },
     noValue: 'no feedback',
+  });
+
+const notBuiltIn = `signal!~"${builtInNames.join('|')}"`;
+
+const customShare = () =>
+  timeSeries({
+    title: 'Custom signals, as share of what is allowed',
+    description:
+      'Mean badness of the signals that the policy adds, over 5 minutes, divided by what critical allows. Above 100 %: evidence grows until the verdict stands; look at what the signal counts.',
+    unit: units.PercentUnit,
+    size: { width: 12, height: 8 },
+    queries: [
+      {
+        expr:
+          `${recorded.badRatio('5m')}{${ofModel},${notBuiltIn},level="critical"}` +
+          ` / ${recorded.allowed()}{${ofModel},${notBuiltIn},level="critical"}`,
+        legend: `${modelLegend} {{signal}}`,
+      },
+    ],
+    range: { min: 0 },
+    thresholds: steps(colours.clear, [1, levelColour.critical]),
+    thresholdLine: true,
+    noValue: 'none',
+  });
+
+const customEvents = () =>
+  timeSeries({
+    title: 'Custom signals, events counted',
+    description:
+      'How much the signals that the policy adds rest on: events or scores per second over 5 minutes. It dries up: the signal becomes unknown; look at whatever counts it.',
+    unit: units.CountsPerSecond,
+    size: { width: 12, height: 8 },
+    queries: [
+      {
+        expr: `sum by (model, version, signal) (${recorded.requests('5m')}{${ofModel},${notBuiltIn}}) / 300`,
+        legend: `${modelLegend} {{signal}}`,
+      },
+    ],
+    range: { min: 0 },
+    noValue: 'none',
   });
 
 const evidence = (level: Level) =>

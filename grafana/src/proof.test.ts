@@ -88,9 +88,12 @@ scrape_configs:
     static_configs: [{ targets: ${JSON.stringify(targets)} }]
 `;
 
+const customSignal =
+  'signals: { toxicity: { bad: flagged_total, total: checked_total, critical_threshold: 0.02 } }';
+
 async function recordingRules(): Promise<string> {
   const shipped = new URL(import.meta.resolve('@relaycore/rules/performance_thresholds.yml'));
-  const loaded = loadPolicy(await readFile(shipped, 'utf8'));
+  const loaded = loadPolicy(`${await readFile(shipped, 'utf8')}\n${customSignal}`);
   if (loaded.kind === 'refused')
     throw new Error(`the shipped policy is refused: ${JSON.stringify(loaded.problems)}`);
   return compilePolicy(loaded.policy)['recording.rules.yml']!;
@@ -160,6 +163,8 @@ function controllerPage(): string {
     `${exported.switches}{route="mail-filter",from="spam-nb",to="spam-lr",reason="accuracy"} 1`,
     `${exported.switchedAt}{route="mail-filter"} ${nowSeconds - 5}`,
     `${exported.lastEvaluation} ${nowSeconds}`,
+    `flagged_total{model="spam-nb"} ${Math.floor(nowSeconds / 10)}`,
+    `checked_total{model="spam-nb"} ${Math.floor(nowSeconds)}`,
     ...[exported.tickDuration, exported.queryDuration, exported.applyDuration].flatMap(histogram),
   ];
   return `${lines.join('\n')}\n`;

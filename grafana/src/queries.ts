@@ -46,6 +46,7 @@ export function dashboardQueries(
   );
 }
 
+const noneAdded = 'not every policy adds signals';
 const notRated = 'not every model is rated by people';
 
 /** The queries that may answer nothing in healthy operation, and why; any other empty panel is a fault. */
@@ -58,6 +59,8 @@ export const emptyWhenHealthy: Readonly<Record<string, string>> = {
   'relaycore-models / Feedback / A': notRated,
   'relaycore-models / Feedback / B': notRated,
   'relaycore-models / Feedback / C': notRated,
+  'relaycore-models / Custom signals, as share of what is allowed / A': noneAdded,
+  'relaycore-models / Custom signals, events counted / A': noneAdded,
 };
 
 type Found = Pick<DashboardQuery, 'panel' | 'refId' | 'kind' | 'promql'>;

@@ -2,10 +2,10 @@ import { exported, recorded } from './expressions.ts';
 import type { Policy } from './policy.ts';
 import { duration } from './promql.ts';
 import { type AlertingRule, type RuleGroup, wilsonZ } from './recording.ts';
-import { type BuiltInSignal, type Level, levels } from './signals.ts';
+import { type BuiltInName, type CustomSignal, type Level, levels, type Signal } from './signals.ts';
 
 /** What the alert of a signal is called, and its kind in `performance_alerts.alert_type`. */
-const alertOf: Readonly<Record<BuiltInSignal, AlertWords>> = {
+const alertOf: Readonly<Record<BuiltInName, AlertWords>> = {
   success: {
     name: 'ModelFailing',
     type: 'model_failure',
@@ -40,6 +40,22 @@ const alertOf: Readonly<Record<BuiltInSignal, AlertWords>> = {
   },
 };
 
+function wordsOf(signal: Signal): AlertWords {
+  return signal.source ? customWords(signal) : alertOf[signal.name];
+}
+
+function customWords({ name, kind, words }: CustomSignal): AlertWords {
+  const isRate = kind === 'rate';
+  return {
+    name: 'ModelSignalDegraded',
+    type: 'signal_degradation',
+    says: words ?? (isRate ? `has too much ${name}` : `has too little ${name}`),
+    value: isRate ? `share of ${name}` : `mean ${name}`,
+    bad: isRate ? `the share of ${name}` : `what the mean ${name} lacks to 1`,
+    worst: isRate ? 'topk' : 'bottomk',
+  };
+}
+
 interface AlertWords {
   readonly name: string;
   readonly type: string;
@@ -68,13 +84,12 @@ const lastSeen = `max(max_over_time(${exported.lastEvaluation}[${duration(contro
  */
 export function alertingGroups(policy: Policy): readonly RuleGroup[] {
   const ordered: Level[] = levels.toReversed();
-  const signals = policy.defaults.map(signal => signal.name);
   return [
     {
       name: 'relaycore-alerts',
       rules: [
-        ...ordered.flatMap(level => signals.map(signal => verdictAlert(policy, signal, level))),
-        ...ordered.flatMap(level => signals.map(signal => fallbackAlert(policy, signal, level))),
+        ...ordered.flatMap(level => policy.defaults.map(signal => verdictAlert(policy, signal, level))),
+        ...ordered.flatMap(level => policy.defaults.map(signal => fallbackAlert(policy, signal, level))),
         ...monitorAlerts(policy),
       ],
     },
@@ -82,9 +97,9 @@ export function alertingGroups(policy: Policy): readonly RuleGroup[] {
 }
 
 /** The measured value of every model whose verdict stands, once for each route that has it as a target. */
-function verdictAlert(policy: Policy, signal: BuiltInSignal, level: Level): AlertingRule {
-  const { name, type, says, value: measured, worst } = alertOf[signal];
-  const series = `{signal="${signal}",level="${level}"}`;
+function verdictAlert(policy: Policy, signal: Signal, level: Level): AlertingRule {
+  const { name, type, says, value: measured, worst } = wordsOf(signal);
+  const series = `{signal="${signal.name}",level="${level}"}`;
   const value =
     `max by (model, version, signal, level) (${exported.value}${series})` +
     ` and on (model, version) (max by (model, version) (${exported.verdict}${series}) == 1)`;
@@ -114,15 +129,15 @@ function verdictAlert(policy: Policy, signal: BuiltInSignal, level: Level): Aler
 }
 
 /** The same condition from the rules alone, silent while the controller lives. */
-function fallbackAlert(policy: Policy, signal: BuiltInSignal, level: Level): AlertingRule {
-  const { name, type, says, bad } = alertOf[signal];
+function fallbackAlert(policy: Policy, signal: Signal, level: Level): AlertingRule {
+  const { name, type, says, bad } = wordsOf(signal);
   const window = duration(policy.alerts.windowMinutes * 60);
-  const series = `{signal="${signal}",level="${level}"}`;
+  const series = `{signal="${signal.name}",level="${level}"}`;
   return {
     alert: name,
     expr:
       `(${recorded.wilsonLower(window)}${series} > ${recorded.allowed()}${series})` +
-      ` and on (model, version) (${recorded.requests(window)}{signal="${signal}"} >= ${policy.alerts.minRequests})` +
+      ` and on (model, version) (${recorded.requests(window)}{signal="${signal.name}"} >= ${policy.alerts.minRequests})` +
       ` unless on () (time() - ${lastSeen} < ${controllerSilentSeconds})`,
     ...cooldown(policy),
     labels: { severity: level, alert_type: type, detector: 'rules' },

@@ -1,8 +1,10 @@
+import { byModel } from './by-model.ts';
+import { customBad, customQueries, customRequests } from './custom.ts';
 import type { Policy } from './policy.ts';
 import { profiles } from './profiles/index.ts';
 import type { Profile } from './profiles/profile.ts';
 import { anyOf, duration, edge, histogramBuckets, histogramSpellings, quote } from './promql.ts';
-import type { BuiltInSignal, Level, Signal, SignalName } from './signals.ts';
+import type { BuiltInName, BuiltInSignal, Level, SeriesLabels, Signal, SignalName } from './signals.ts';
 
 /** Name of the evaluation whose scores are the accuracy signal. */
 export const accuracyEvaluation = 'accuracy';
@@ -45,27 +47,37 @@ export const exported = {
  * Raw, because `increase()` extrapolates: one event in ten minutes reads as 1.012.
  */
 export interface CounterQuery {
+  /** For timings and records: the signal, or one part of it. */
+  readonly name: string;
   readonly signal: SignalName;
   readonly promql: string;
+  /** Of a signal that the policy adds: what its series count. Series of the built-in signals are told by their names. */
+  readonly custom?: { readonly part: 'bad' | 'total' | 'scores'; readonly labels: SeriesLabels };
 }
 
-/** The queries of one tick: one a signal. */
+/** The queries of one tick: one a built-in signal, and one a part of those that the policy adds. */
 export function counterQueries(policy: Policy): readonly CounterQuery[] {
+  const known = Object.entries(builtInQueries(policy)).map(([signal, promql]) => ({
+    name: signal,
+    signal,
+    promql,
+  }));
+  return [...known, ...policy.defaults.flatMap(signal => (signal.source ? customQueries(signal) : []))];
+}
+
+function builtInQueries(policy: Policy): Readonly<Record<BuiltInName, string>> {
   const all = Object.values(profiles);
   const counters = all.flatMap(profile => profile.success?.counter ?? []);
   const histograms = all.flatMap(profile => profile.latency?.histogram ?? []);
   const scores = all.flatMap(profile => profile.scores ?? []);
   const ratings = all.flatMap(profile => profile.feedback ?? []);
   const edges = [...latencyEdges(policy)].map(edge).concat('\\+Inf').join('|');
-  return [
-    { signal: 'success', promql: `{__name__=~${anyOf(counters)}}` },
-    {
-      signal: 'latency',
-      promql: `{__name__=~${quote(histograms.map(histogramBuckets).join('|'))},le=~${quote(edges)}}`,
-    },
-    { signal: 'accuracy', promql: `{__name__=~${bucketsOf(scores)}${ofAccuracy(scores[0]!)}}` },
-    { signal: 'feedback', promql: `{__name__=~${bucketsOf(ratings)}}` },
-  ];
+  return {
+    success: `{__name__=~${anyOf(counters)}}`,
+    latency: `{__name__=~${quote(histograms.map(histogramBuckets).join('|'))},le=~${quote(edges)}}`,
+    accuracy: `{__name__=~${bucketsOf(scores)}${ofAccuracy(scores[0]!)}}`,
+    feedback: `{__name__=~${bucketsOf(ratings)}}`,
+  };
 }
 
 const bucketsOf = (histograms: readonly { readonly histogram: string }[]) =>
@@ -100,8 +112,9 @@ export type ModelScope =
   | { readonly kind: 'except'; readonly names: readonly string[] };
 
 /** Requests per model over a window: the gateway's count where it reports, else the server's. */
-export function requestsExpression(signal: BuiltInSignal, windowSeconds: number): string {
-  return byVantage.flatMap(profile => requestsOf(profile, signal, '', windowSeconds) ?? []).join(' or ');
+export function requestsExpression(signal: Signal, windowSeconds: number): string {
+  if (signal.source) return customRequests(signal.source, windowSeconds);
+  return byVantage.flatMap(profile => requestsOf(profile, signal.name, '', windowSeconds) ?? []).join(' or ');
 }
 
 /**
@@ -114,6 +127,7 @@ export function badExpression(
   scope: ModelScope,
   windowSeconds: number,
 ): string {
+  if (signal.source) return customBad(signal.source, windowSeconds);
   return byVantage
     .flatMap((profile, index) => {
       const bad = badOf(profile, signal, level, matcher(profile, scope), windowSeconds);
@@ -133,7 +147,7 @@ const byVantage: readonly Profile[] = Object.values(profiles).toSorted(
 
 function requestsOf(
   profile: Profile,
-  signal: BuiltInSignal,
+  signal: BuiltInName,
   inScope: string,
   windowSeconds: number,
 ): string | undefined {
@@ -162,7 +176,7 @@ function requestsOf(
 
 function badOf(
   profile: Profile,
-  signal: Signal,
+  signal: BuiltInSignal,
   level: Level,
   inScope: string,
   windowSeconds: number,
@@ -200,16 +214,10 @@ function badOf(
  * one selector by regular expression answers with an error for every model.
  */
 function increase(profile: Profile, selectors: readonly string[], windowSeconds: number): string {
-  const labels = [profile.modelLabel, ...(profile.versionLabel ? [profile.versionLabel] : [])];
   const increases = selectors
     .map(selector => `increase(${selector}[${duration(windowSeconds)}])`)
     .join(' or ');
-  const summed = `sum by (${labels.join(', ')}) (${increases})`;
-  const named = `label_replace(${summed}, "model", "$1", "${profile.modelLabel}", "(.+)")`;
-  const versioned = profile.versionLabel
-    ? `label_replace(${named}, "version", "$1", "${profile.versionLabel}", "(.+)")`
-    : named;
-  return `sum by (model, version) (${versioned})`;
+  return byModel(increases, profile.modelLabel, profile.versionLabel);
 }
 
 const notTheCallers = ({ callersFault }: NonNullable<Profile['success']>) =>

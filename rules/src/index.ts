@@ -7,7 +7,7 @@ export {
   freshnessQueries,
   recorded,
 } from './expressions.ts';
-export { type CounterMeaning, meaningOf } from './meaning.ts';
+export { type Counted, type CounterMeaning, meaningOf } from './meaning.ts';
 export {
   type Detection,
   type DriverConfig,
@@ -24,11 +24,13 @@ export { formatProblems, type Problem } from './problems.ts';
 export { type Profile, profiles } from './profiles/index.ts';
 export { duration, syntaxError } from './promql.ts';
 export {
-  type BuiltInSignal,
+  type BuiltInName,
+  builtInNames,
   type Level,
   levels,
   type Signal,
   type SignalLevel,
   type SignalName,
+  type SignalSource,
   type Unit,
 } from './signals.ts';

@@ -1,22 +1,29 @@
+import { servedBy } from './by-model.ts';
+import type { CounterQuery } from './expressions.ts';
 import { profiles } from './profiles/index.ts';
 import type { Profile } from './profiles/profile.ts';
-import type { BuiltInSignal, SignalName } from './signals.ts';
+import type { BuiltInName, SignalName } from './signals.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
 /** What one raw counter counts, read from its name and labels. */
 export interface CounterMeaning {
   readonly signal: SignalName;
-  readonly vantage: Profile['vantage'];
+  /** The counters of a signal that the policy adds may be anybody's. */
+  readonly vantage: Profile['vantage'] | 'elsewhere';
   readonly modelName: string;
   readonly version?: string;
-  /** Requests of one outcome, or the observations up to and including an edge (seconds, or a score). */
+  /**
+   * Requests of one outcome, or the observations up to and including an edge (seconds, or a score), or one side of a
+   * pair: what was bad, or all.
+   */
   readonly part:
     | { readonly kind: 'outcome'; readonly bad: boolean }
+    | { readonly kind: 'side'; readonly of: 'bad' | 'total' }
     | { readonly kind: 'upTo'; readonly edge: number };
 }
 
-type Role = { readonly profile: Profile; readonly signal: BuiltInSignal };
+type Role = { readonly profile: Profile; readonly signal: BuiltInName };
 
 /** Metric name → whose it is. Histograms are known with and without the unit suffix. */
 const roles: ReadonlyMap<string, Role> = new Map(
@@ -32,9 +39,29 @@ const roles: ReadonlyMap<string, Role> = new Map(
   }),
 );
 
+/** A series, and the query that returned it where that says more than its name. */
+export interface Counted {
+  readonly labels: Labels;
+  readonly query?: CounterQuery;
+}
+
 /** The meaning of a series that a counter query returned, or undefined when it says nothing about a model. */
-export function meaningOf(name: string, labels: Labels): CounterMeaning | undefined {
-  const role = roles.get(name);
+export function meaningOf({ labels, query }: Counted): CounterMeaning | undefined {
+  return query?.custom ? customMeaning(labels, query.signal, query.custom) : builtInMeaning(labels);
+}
+
+function customMeaning(
+  labels: Labels,
+  signal: SignalName,
+  { part, labels: names }: NonNullable<CounterQuery['custom']>,
+): CounterMeaning | undefined {
+  const served = servedBy(labels, names);
+  const counts = part === 'scores' ? edgePart(labels) : { kind: 'side' as const, of: part };
+  return served && counts && { signal, vantage: 'elsewhere', part: counts, ...served };
+}
+
+function builtInMeaning(labels: Labels): CounterMeaning | undefined {
+  const role = roles.get(labels.__name__ ?? '');
   if (!role) return undefined;
   const { profile, signal } = role;
   const modelName = labels[profile.modelLabel];

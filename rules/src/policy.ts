@@ -7,7 +7,7 @@ import { problemsOf, show } from './problems.ts';
 import type { DriverFile, PolicyFile, ProbeFile } from './schema.ts';
 import { policySchema } from './schema.ts';
 import type { Signal } from './signals.ts';
-import { mergeThresholds, shippedThresholds, signalsOf, type Thresholds } from './signals.ts';
+import { defaultThresholds, mergeThresholds, signalsOf, type Thresholds } from './signals.ts';
 
 export type { Failback } from './failback.ts';
 
@@ -200,11 +200,11 @@ function substitute(
 }
 
 function resolve(file: PolicyFile): Policy {
-  const defaults = mergeThresholds(shippedThresholds, file.model_performance);
+  const defaults = defaultThresholds(file);
   const { detection, alert_settings: alerts, notifications } = file;
   return {
-    defaults: signalsOf(defaults),
-    models: mapValues(file.models, (model, id) => resolveModel(id, model, defaults)),
+    defaults: signalsOf(defaults, file.signals),
+    models: mapValues(file.models, (model, id) => resolveModel(id, model, defaults, file.signals)),
     routes: mapValues(file.routes, (route, name) => resolveRoute(name, route)),
     detection: {
       tickMs: detection.tick_seconds * 1000,
@@ -247,13 +247,18 @@ function resolve(file: PolicyFile): Policy {
   };
 }
 
-function resolveModel(id: string, model: PolicyFile['models'][string], defaults: Thresholds): Model {
+function resolveModel(
+  id: string,
+  model: PolicyFile['models'][string],
+  defaults: Thresholds,
+  added: PolicyFile['signals'],
+): Model {
   return {
     id,
     name: model.name ?? id,
     profile: model.profile ?? 'neuroweaver',
     probes: model.probes ?? [],
-    signals: signalsOf(mergeThresholds(defaults, model)),
+    signals: signalsOf(mergeThresholds(defaults, model), added),
     ...definedOnly({ version: model.version, endpoint: model.endpoint?.replace(/\/$/, '') }),
   };
 }

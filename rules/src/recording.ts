@@ -1,7 +1,7 @@
 import { badExpression, type ModelScope, recorded, requestsExpression } from './expressions.ts';
 import type { Policy } from './policy.ts';
 import { anyOf, duration, quote } from './promql.ts';
-import { type Level, levels, type Signal, type SignalName } from './signals.ts';
+import { type Level, levels, type Signal, type SignalLevel } from './signals.ts';
 
 /** A Prometheus rule group, as the rule file has it. */
 export interface RuleGroup {
@@ -53,16 +53,18 @@ function windowRules(policy: Policy, seconds: number): RecordingRule[] {
   const requests = recorded.requests(window);
   const counts = policy.defaults.map(signal => ({
     record: requests,
-    expr: requestsExpression(signal.name, seconds),
+    expr: requestsExpression(signal, seconds),
     labels: { signal: signal.name },
   }));
-  const bad = signalLevels(policy).map(({ name, level, scopes }) => ({
+  const bad = signalLevels(policy).map(({ signal: byDefault, level }) => ({
     record: recorded.bad(window),
     expr: [
-      ...scopes.map(({ signal, scope }) => badExpression(signal, level, scope, seconds)),
-      ...(name === 'success' ? [zeroFailures(requests)] : []),
+      ...scopesOf(policy, byDefault, level, sameEdge).map(({ signal, scope }) =>
+        badExpression(signal, level, scope, seconds),
+      ),
+      ...(countsBad(byDefault) ? [zeroBad(requests, byDefault)] : []),
     ].join(' or '),
-    labels: { signal: name, level },
+    labels: { signal: byDefault.name, level },
   }));
   const ratios = levels.map(level => ({
     record: recorded.badRatio(window),
@@ -78,10 +80,13 @@ function windowRules(policy: Policy, seconds: number): RecordingRule[] {
 }
 
 /**
- * A model whose error series was never born has no failures, not an unknown number of them. Only failures: slow
- * requests that no bucket edge counts are unknown, not zero.
+ * A model whose error series was never born has no failures, not an unknown number of them. Only where bad ones have a
+ * counter of their own: slow requests that no bucket edge counts are unknown, not zero.
  */
-const zeroFailures = (requests: string) => `0 * sum by (model, version) (${requests}{signal="success"})`;
+const zeroBad = (requests: string, { name }: Signal) =>
+  `0 * sum by (model, version) (${requests}{signal="${name}"})`;
+
+const countsBad = ({ name, source }: Signal) => (source ? source.kind === 'counters' : name === 'success');
 
 /** What is allowed, the Wilson lower bound of the bad fraction, and the evidence n·KL(p‖q) in nats. */
 function judgementRules(policy: Policy, window: string): RecordingRule[] {
@@ -91,15 +96,15 @@ function judgementRules(policy: Policy, window: string): RecordingRule[] {
   const n = `(0 * ${p} + on (model, version, signal) group_left () ${recorded.requests(window)})`;
   const zz = wilsonZ ** 2;
   return [
-    ...signalLevels(policy).map(({ name, level, scopes }) => ({
+    ...signalLevels(policy).map(({ signal: byDefault, level }) => ({
       record: q,
-      expr: scopes
+      expr: scopesOf(policy, byDefault, level, sameAllowed)
         .map(
           ({ signal, scope }) =>
-            `0 * ${ofSignal(p, name, scope, level)} + ${number(signal.levels[level].allowedBad)}`,
+            `0 * ${ofSignal(p, signal.name, scope, level)} + ${number(signal.levels[level].allowedBad)}`,
         )
         .join(' or '),
-      labels: { signal: name, level },
+      labels: { signal: byDefault.name, level },
     })),
     {
       record: recorded.wilsonLower(window),
@@ -131,30 +136,29 @@ interface ScopedSignal {
   readonly scope: ModelScope;
 }
 
-/**
- * Every signal and level with the models that each threshold holds for: the defaults for all but those with
- * thresholds of their own, and one entry for each distinct threshold. So the rules follow the policy's variety, not
- * its length.
- */
-function signalLevels(policy: Policy): { name: SignalName; level: Level; scopes: ScopedSignal[] }[] {
-  return levels.flatMap(level =>
-    policy.defaults.map(byDefault => ({
-      name: byDefault.name,
-      level,
-      scopes: scopesOf(policy, byDefault, level),
-    })),
-  );
-}
+const signalLevels = (policy: Policy): { signal: Signal; level: Level }[] =>
+  levels.flatMap(level => policy.defaults.map(signal => ({ signal, level })));
 
-/** The most particular scopes come first: `or` keeps the first answer for a model. */
-function scopesOf(policy: Policy, byDefault: Signal, level: Level): ScopedSignal[] {
+type Same = (a: SignalLevel, b: SignalLevel) => boolean;
+const sameEdge: Same = (a, b) => a.edgeSeconds === b.edgeSeconds;
+const sameAllowed: Same = (a, b) => a.allowedBad === b.allowedBad;
+
+/**
+ * The models that each variant of a signal holds for: the default for all but those with one of their own, and one
+ * entry for each distinct one. So the rules follow the policy's variety, not its length. The most particular scopes
+ * come first: `or` keeps the first answer for a model.
+ */
+function scopesOf(policy: Policy, byDefault: Signal, level: Level, same: Same): ScopedSignal[] {
   const own = Object.values(policy.models).flatMap(({ name, version, signals }) =>
     signals
-      .filter(signal => signal.name === byDefault.name && !sameLevel(signal, byDefault, level))
+      .filter(
+        signal => signal.name === byDefault.name && !same(signal.levels[level], byDefault.levels[level]),
+      )
       .map(signal => ({ name, version, signal })),
   );
   type Own = (typeof own)[number];
-  const alike = (a: Own, b: Own) => a.version === b.version && sameLevel(a.signal, b.signal, level);
+  const alike = (a: Own, b: Own) =>
+    a.version === b.version && same(a.signal.levels[level], b.signal.levels[level]);
   const distinct = own
     .filter((one, i) => own.findIndex(other => alike(other, one)) === i)
     .toSorted((a, b) => Number(a.version === undefined) - Number(b.version === undefined));
@@ -170,11 +174,6 @@ function scopesOf(policy: Policy, byDefault: Signal, level: Level): ScopedSignal
     })),
     { signal: byDefault, scope: { kind: 'except', names: namesOfAnyVersion } },
   ];
-}
-
-function sameLevel(a: Signal, b: Signal, level: Level): boolean {
-  const [x, y] = [a.levels[level], b.levels[level]];
-  return x.allowedBad === y.allowedBad && x.edgeSeconds === y.edgeSeconds;
 }
 
 /** 1 - 0.95 is 0.050000000000000044 in binary; rules are read by people. */

@@ -138,3 +138,97 @@ test('thresholds of a model’s own hold for that model and version, and for no 
   await writeFile(file, JSON.stringify(cases));
   expect(await promtool('test', 'rules', file)).toContain('SUCCESS');
 });
+
+const customSignals = `
+signals:
+  toxicity: { bad: 'flagged_total or label_replace(hidden_total, "model", "$1", "app", "(.+)")', total: checked_total, critical_threshold: 0.02, words: says toxic things }
+  groundedness: { scores: 'rag_groundedness{source="judge"}', warning_threshold: 0.8, critical_threshold: 0.7 }
+models:
+  satire: { signals: { toxicity: { critical_threshold: 0.2 } } }
+`;
+
+/** Of a hundred events each 15 s five are bad; scores have a mean of 0.75. */
+const customSeries = [
+  { series: 'checked_total{model="chat",instance="a"}', values: '0+60x80' },
+  { series: 'checked_total{model="chat",instance="b"}', values: '0+40x80' },
+  { series: 'flagged_total{model="chat",instance="a"}', values: '0+5x80' },
+  { series: 'checked_total{model="satire",instance="a"}', values: '0+100x80' },
+  { series: 'hidden_total{app="satire",instance="a"}', values: '0+5x80' },
+  {
+    series: 'checked_total{gen_ai_request_model="clean",model="x",ml_model_version="2",instance="a"}',
+    values: '0+50x80',
+  },
+  {
+    series: 'checked_total{gen_ai_request_model="clean",model="y",ml_model_version="2",instance="a"}',
+    values: '0+50x80',
+  },
+  { series: 'checked_total{instance="nobody"}', values: '0+100x80' },
+  { series: 'rag_groundedness_count{model="chat",source="judge"}', values: '0+100x80' },
+  { series: 'rag_groundedness_sum{model="chat",source="judge"}', values: '0+75x80' },
+  { series: 'rag_groundedness_count{model="chat",source="other"}', values: '0+100x80' },
+];
+
+test('signals that the policy adds are recorded and alerted like the built-in ones', async () => {
+  const files = await compileRulesIntoFolder(customSignals);
+  await promtool('check', 'rules', ...files);
+  const sample = (labels: string, value: number) => ({ labels: `{${labels}}`, value });
+  const cases = {
+    rule_files: files,
+    evaluation_interval: '1m',
+    tests: [
+      {
+        interval: '15s',
+        input_series: customSeries,
+        promql_expr_test: [
+          {
+            expr: 'round(sum by (model, version, signal) (model:requests:increase10m))',
+            eval_time: '15m',
+            exp_samples: [
+              sample('model="chat",signal="toxicity"', 4000),
+              sample('model="satire",signal="toxicity"', 4000),
+              sample('model="clean",version="2",signal="toxicity"', 4000),
+              sample('model="chat",signal="groundedness"', 4000),
+            ],
+          },
+          {
+            expr: 'round(sum by (model, version, signal) (model:bad:ratio10m{level="critical"}), 0.001)',
+            eval_time: '15m',
+            exp_samples: [
+              sample('model="chat",signal="toxicity"', 0.05),
+              sample('model="satire",signal="toxicity"', 0.05),
+              sample('model="clean",version="2",signal="toxicity"', 0),
+              sample('model="chat",signal="groundedness"', 0.25),
+            ],
+          },
+          {
+            expr: 'sum by (model, signal) (model:bad:allowed{level="critical"})',
+            eval_time: '15m',
+            exp_samples: [
+              sample('model="chat",signal="toxicity"', 0.02),
+              sample('model="satire",signal="toxicity"', 0.2),
+              sample('model="clean",signal="toxicity"', 0.02),
+              sample('model="chat",signal="groundedness"', 0.3),
+            ],
+          },
+          {
+            expr: 'sum by (alertname, alert_type, model, signal, severity) (ALERTS{alertname=~"Model.*"})',
+            eval_time: '15m',
+            exp_samples: [
+              'signal="toxicity",severity="critical"',
+              'signal="toxicity",severity="warning"',
+              'signal="groundedness",severity="warning"',
+            ].map(labels =>
+              sample(
+                `alertname="ModelSignalDegraded",alert_type="signal_degradation",model="chat",${labels}`,
+                1,
+              ),
+            ),
+          },
+        ],
+      },
+    ],
+  };
+  const file = join(folder, 'custom.test.yml');
+  await writeFile(file, JSON.stringify(cases));
+  expect(await promtool('test', 'rules', file)).toContain('SUCCESS');
+});

@@ -55,6 +55,52 @@ describe('as long as nothing critical is proven, the route stays on its primary'
   });
 });
 
+describe('a signal that the policy adds counts like the built-in ones', () => {
+  const policy = `
+signals:
+  toxicity: { bad: flagged_total, total: checked_total, critical_threshold: 0.02 }
+`;
+  const clean = { custom: { toxicity: 0.005 } };
+  const toxic = { custom: { toxicity: 0.1 } };
+
+  test('it drives a failover, in its own words', () => {
+    const mail = tell({ targets, policy });
+    for (const model of targets) mail.behaves(model, clean);
+    mail.passes(minutes(10));
+    expect(mail.decision().words).toMatch(/; toxicity 0\.\d+ % over \d+ events \(evidence/);
+    mail.behaves('spam-v1', toxic);
+    const decision = mail.until('failover', minutes(3));
+    expect(decision).toMatchObject({
+      reason: 'degraded',
+      signal: 'toxicity',
+      from: 'spam-v1',
+      to: 'spam-v2',
+    });
+    expect(decision.words).toMatch(
+      /^spam-v1: toxicity \d+(\.\d+)? % above 2 % over \d+ events \(evidence .*\); spam-v2 takes over/,
+    );
+  });
+
+  test('the primary returns once that signal too has proven itself', () => {
+    const mail = tell({ targets, policy });
+    for (const model of targets) mail.behaves(model, clean);
+    mail.passes(minutes(10));
+    mail.behaves('spam-v1', toxic);
+    mail.until('failover', minutes(3));
+    mail.behaves('spam-v1', clean);
+    const decision = mail.until('failback', hours(2));
+    expect(decision.words).toMatch(/toxicity: evidence of recovery \d+\.\d of 6\.9 nats/);
+  });
+
+  test('a model of which it says nothing is judged by the others', () => {
+    const mail = tell({ targets, policy });
+    mail.passes(minutes(10));
+    expect(mail.decision()).toMatchObject({ kind: 'hold', reason: 'healthy' });
+    mail.behaves('spam-v1', { success: 0 });
+    mail.until('failover', seconds(20));
+  });
+});
+
 describe('a critical primary is left for the best backup that is vouched for', () => {
   test.each([
     {

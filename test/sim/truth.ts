@@ -141,10 +141,10 @@ function meanBadness(
       return quality.success === undefined ? undefined : 1 - success;
     case 'latency':
       return quality.latency && slow[level];
-    case 'feedback':
-      return undefined; // no scenario has ratings
     case 'accuracy':
       return quality.score && scores.reduce((sum, chance, i) => sum + chance * (1 - i / scoreSteps), 0);
+    default:
+      return undefined; // no scenario has ratings, or signals of its own
   }
 }
 

@@ -26,6 +26,8 @@ export interface Behaviour {
   readonly slow: number;
   /** Mean score of the answers, of which one in ten is scored. */
   readonly accuracy: number;
+  /** Mean badness of the signals that the policy adds. */
+  readonly custom: Readonly<Record<string, number>>;
   /** Why nothing can be read about it, when nothing can. */
   readonly unseen: string | undefined;
 }
@@ -62,7 +64,7 @@ export interface Story {
   person(change: Partial<RouteState>): void;
 }
 
-const healthy: Behaviour = { success: 0.99, slow: 0.005, accuracy: 0.95, unseen: undefined };
+const healthy: Behaviour = { success: 0.99, slow: 0.005, accuracy: 0.95, custom: {}, unseen: undefined };
 
 export function tell({
   targets,
@@ -102,7 +104,7 @@ export function tell({
   }
 
   function readings(model: string): SignalReadings {
-    const { success, slow, accuracy, unseen } = behaviours.get(model)!;
+    const { success, slow, accuracy, custom, unseen } = behaviours.get(model)!;
     const feedback = absent(unseen ?? 'nobody rates it');
     if (unseen !== undefined)
       return { success: absent(unseen), latency: absent(unseen), accuracy: absent(unseen), feedback };
@@ -114,6 +116,12 @@ export function tell({
       latency: counts(requests, whole(`${model} slow`, requests * slow)),
       accuracy: counts(scores, whole(`${model} wrong`, scores * (1 - accuracy))),
       feedback,
+      ...Object.fromEntries(
+        Object.entries(custom).map(([name, bad]) => [
+          name,
+          counts(requests, whole(`${model} ${name}`, requests * bad)),
+        ]),
+      ),
     };
   }
 

@@ -65,6 +65,12 @@ test('a model that is seen is judged by what is seen, whatever its probes say', 
   expect(assessments.get('chat-a')!.verdict.kind).toBe('healthy');
 });
 
+test('counters of others that outlive the server do not count as a sight of it', () => {
+  const elsewhere = { ...counts, vantage: 'elsewhere' } as const;
+  const { assessments } = assessed({ ...unseen, feedback: elsewhere }, failed(3, 10_000));
+  expect(assessments.get('chat-a')!.verdict).toMatchObject({ kind: 'degraded', level: 'critical' });
+});
+
 test('the route leaves a dead server that nobody can report on', () => {
   const { assessments, probes } = assessed(unseen, failed(4, 12_000));
   const decision = decide({

@@ -18,7 +18,7 @@ export function withProbes(
   if (!rule) return assessments;
   const down = [...assessments.values()].flatMap(assessment => {
     const probe = probes.get(assessment.model);
-    const isSeen = assessment.signals.some(({ vantage }) => vantage !== undefined);
+    const isSeen = assessment.signals.some(({ vantage }) => vantage !== undefined && vantage !== 'elsewhere');
     if (isSeen || probe?.kind !== 'failed' || probe.failures < leastProbes) return [];
     return at - probe.since >= rule.forMs ? [unreachable(assessment, probe, rule)] : [];
   });

@@ -38,6 +38,10 @@ test.each<[SignalAssessment, string]>([
   [assessed('feedback'), 'feedback 0.7900 below 0.85 over 812 scores (evidence 25.0 of 24.4 nats)'],
   [assessed('accuracy'), 'accuracy 0.7900 below 0.85 over 812 scores (evidence 25.0 of 24.4 nats)'],
   [
+    assessed('toxicity', { threshold: 0.0004, unit: 'bad share' }),
+    'toxicity 21 % above 0.04 % over 812 events (evidence 25.0 of 24.4 nats)',
+  ],
+  [
     assessed('latency', { threshold: 5000, unit: 'ms' }),
     '21.0 % slower than 5000 ms, 5.0 % allowed, over 812 requests (evidence 25.0 of 24.4 nats)',
   ],

@@ -1,5 +1,12 @@
-import type { Level } from '@relaycore/rules';
-import type { Assessment, Decision, ReasonCode, SignalAssessment, Verdict } from '../types.ts';
+import type { Level, Unit } from '@relaycore/rules';
+import type {
+  Assessment,
+  Decision,
+  LevelAssessment,
+  ReasonCode,
+  SignalAssessment,
+  Verdict,
+} from '../types.ts';
 
 /** Nothing moves, for this reason. */
 export function hold(
@@ -23,8 +30,8 @@ export function describeVerdict(verdict: Verdict): string {
 
 /** The measured value beside its threshold: `accuracy 0.7900 below 0.85 over 812 scores (evidence 23.1 of 22.6 nats)`. */
 export function measured(assessed: SignalAssessment, level: Level): string {
-  const { threshold, allowedBad, rule, unit } = assessed.levels[level];
-  const against = unit === 'ms' ? `, ${percent(allowedBad)} allowed,` : ` below ${threshold}`;
+  const { rule } = assessed.levels[level];
+  const against = allowance(assessed.levels[level]);
   const proof = rule === undefined || rule === 'shiryaev-roberts' ? evidence(assessed, level) : proofs[rule];
   return `${value(assessed, level)}${against} over ${counted(assessed, level)} (${proof})`;
 }
@@ -55,16 +62,38 @@ function value({ signal, levels }: SignalAssessment, level: Level): string {
       return `${percent(bad)} slower than ${threshold} ms`;
     case 'score':
       return `${signal} ${(1 - bad).toFixed(4)}`;
+    case 'bad share':
+      return `${signal} ${exactPercent(bad)}`;
   }
 }
 
+function allowance({ unit, threshold, allowedBad }: LevelAssessment): string {
+  switch (unit) {
+    case 'success rate':
+    case 'score':
+      return ` below ${threshold}`;
+    case 'ms':
+      return `, ${percent(allowedBad)} allowed,`;
+    case 'bad share':
+      return ` above ${exactPercent(threshold)}`;
+  }
+}
+
+const countedAs: Readonly<Record<Unit, string>> = {
+  'success rate': 'requests',
+  ms: 'requests',
+  score: 'scores',
+  'bad share': 'events',
+};
+
 function counted({ vantage, levels }: SignalAssessment, level: Level): string {
   const { counts, unit } = levels[level];
-  const what = vantage === 'probe' ? 'probes' : unit === 'score' ? 'scores' : 'requests';
-  return `${Math.round(counts.requests)} ${what}`;
+  return `${Math.round(counts.requests)} ${vantage === 'probe' ? 'probes' : countedAs[unit]}`;
 }
 
 const evidence = ({ levels }: SignalAssessment, level: Level) =>
   `evidence ${levels[level].evidence.toFixed(1)} of ${levels[level].evidenceThreshold.toFixed(1)} nats`;
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+/** Thresholds of a policy's own may be small: 0.0004 is 0.04 %. */
+const exactPercent = (share: number) => `${Number((100 * share).toPrecision(3))} %`;
