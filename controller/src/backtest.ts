@@ -1,5 +1,6 @@
-import { counterQueries, freshnessQueries, meaningOf, type Policy } from '@relaycore/rules';
+import { counterQueries, freshnessQueries, meaningOf, type Policy, resourceQueries } from '@relaycore/rules';
 import type { ModelState } from './assess/assess.ts';
+import { type GaugeStates, withGauges } from './assess/gauges.ts';
 import { incidentOf } from './assess/incident.ts';
 import { assessModels } from './assess/models.ts';
 import { decide } from './decide/decide.ts';
@@ -55,18 +56,22 @@ async function readPiece(
   const { tickMs } = policy.detection;
   const until = from + (ticks - 1) * tickMs;
   const queries = counterQueries(policy);
-  const [scrapedAt, startedAt, ...counters] = await Promise.all([
+  const resources = resourceQueries(policy.resources);
+  const [scrapedAt, startedAt, counters, gauges] = await Promise.all([
     client.range('freshness', freshnessQueries.scrapedAt, from, until, tickMs),
     client.range('freshness', freshnessQueries.processStart, from, until, tickMs),
-    ...queries.map(({ name, promql }) => client.range(name, promql, from, until, tickMs)),
+    Promise.all(queries.map(({ name, promql }) => client.range(name, promql, from, until, tickMs))),
+    Promise.all(resources.map(({ name, promql }) => client.range(name, promql, from, until, tickMs))),
   ]);
   return Array.from({ length: ticks }, (_, i) => {
     const at = from + i * tickMs;
     return {
       at,
-      scrapedAt: scrapedAt!.get(at) ?? [],
-      startedAt: startedAt!.get(at) ?? [],
+      scrapedAt: scrapedAt.get(at) ?? [],
+      startedAt: startedAt.get(at) ?? [],
       counters: counters.flatMap((byTick, i) => counted(queries[i]!, byTick.get(at) ?? [])),
+      gauges: new Map(resources.map(({ name }, i) => [name, gauges[i]!.get(at) ?? []])),
+      failures: new Map(),
     };
   });
 }
@@ -77,12 +82,17 @@ function createReplay(policy: Policy, from: number) {
   const models = new Map<string, ModelState>();
   const routes = new Map(Object.values(policy.routes).map(route => [route.name, firstState(route, from)]));
   const servers = serverWatch(policy);
+  let gauges: GaugeStates = new Map();
   let memory: TickMemory | undefined;
 
   function replay(raw: RawTick): void {
     const read = readTick(policy, memory, 'backtest', raw);
     memory = read.memory;
-    const assessments = assessModels(policy, models, { models: read.models, at: raw.at }, routes);
+    const readings = { at: raw.at, models: read.models, resources: read.resources };
+    const assessed = assessModels(policy, models, readings, routes);
+    const withResources = withGauges(assessed, gauges, { policy, readings });
+    gauges = withResources.states;
+    const { assessments } = withResources;
     const incident = incidentOf(assessments, policy.incidents);
     const probes = servers.probes(raw);
     for (const route of Object.values(policy.routes)) {

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { GatewayDriver, GatewayState } from './apply/driver.ts';
 import { type Reconciled, reconcile } from './apply/reconcile.ts';
 import type { ModelState } from './assess/assess.ts';
+import { type GaugeStates, withGauges } from './assess/gauges.ts';
 import { type Incident, incidentOf } from './assess/incident.ts';
 import { assessModels } from './assess/models.ts';
 import { withProbes } from './assess/unreachable.ts';
@@ -68,6 +69,7 @@ const overtaken: Reconciled = { kind: 'open', detail: 'another controller decide
 export function createLoop(parts: LoopParts): Loop {
   const { policy, reader, prober, drivers, database, clock, telemetry, log } = parts;
   let models: Map<string, ModelState> | undefined;
+  let gauges: GaugeStates = new Map();
   let savedAt = 0;
   const looked = new Map<string, number>();
   const gateways = new Map<string, Reconciled>();
@@ -124,11 +126,12 @@ export function createLoop(parts: LoopParts): Loop {
     const states = await routeStates();
     models ??= await loadModelStates<ModelState>(database, clock.now());
     const readings = await reader.read(policy, clock.now() - policy.detection.ingestionLagMs);
-    const assessed = assessModels(policy, models, readings, states);
+    const assessed = withGauges(assessModels(policy, models, readings, states), gauges, { policy, readings });
+    gauges = assessed.states;
     const assessments =
       readings.problem === undefined
-        ? withProbes(assessed, prober.results(), readings.at, policy.detection.hardDown)
-        : assessed;
+        ? withProbes(assessed.assessments, prober.results(), readings.at, policy.detection.hardDown)
+        : assessed.assessments;
     const incident = incidentOf(assessments, policy.incidents);
     const routes = new Map<string, RouteStatus>();
     for (const route of Object.values(policy.routes)) {

@@ -34,12 +34,24 @@ export interface SignalReadings extends Readonly<Record<BuiltInName, Reading>> {
   readonly [signal: SignalName]: Reading;
 }
 
+/** A resource now, at the worst of the model's instances. */
+export interface GaugeReading {
+  readonly value: number;
+  readonly instance?: string;
+}
+
+/** By model and resource; only what has a value. */
+export type ResourceReadings = ReadonlyMap<string, ReadonlyMap<string, GaugeReading>>;
+
 export interface Readings {
   /** The instant that Prometheus was asked about. */
   readonly at: number;
   readonly models: ReadonlyMap<string, SignalReadings>;
   /** The PromQL behind them, for the decision record. */
   readonly queries: Readonly<Record<SignalName, string>>;
+  readonly resources: ResourceReadings;
+  /** Why a signal that the policy adds, or a resource, could not be asked for. */
+  readonly failures?: ReadonlyMap<SignalName, string>;
   /** What went wrong, when something did; verdicts are then unknown. */
   readonly problem?: string;
 }
@@ -66,7 +78,7 @@ export interface LevelAssessment {
   readonly firedAt?: number;
   /** When the evidence that fired began to build up: the estimated time of the change. */
   readonly since?: number;
-  readonly rule?: 'shiryaev-roberts' | 'hard-down' | 'unreachable';
+  readonly rule?: 'shiryaev-roberts' | 'hard-down' | 'unreachable' | 'resource';
   /** ln of the mean statistic, in nats; held at its firing value while the verdict stands. */
   readonly evidence: number;
   readonly evidenceThreshold: number;
@@ -78,11 +90,12 @@ export interface LevelAssessment {
   /** Mean badness, over the evidence while the verdict stands, else over the evaluation window. */
   readonly counts: Counts;
   readonly allowedBad: number;
-  /** The policy's own threshold and its unit. */
+  /** The policy's own threshold and its unit; infinite where a resource has none at this level. */
   readonly threshold: number;
   readonly unit: Unit;
 }
 
+/** A signal, or a resource in its form. */
 export interface SignalAssessment {
   readonly signal: SignalName;
   readonly verdict: Verdict;
@@ -90,7 +103,16 @@ export interface SignalAssessment {
   readonly levels: Readonly<Record<Level, LevelAssessment>>;
   /** Requests in the evaluation window. */
   readonly requests: number;
+  /** Of a resource: its last value, which no evidence stands behind. */
+  readonly resource?: ResourceAssessment;
   readonly trend?: Trend;
+}
+
+export interface ResourceAssessment extends GaugeReading {
+  readonly seenAt: number;
+  /** How long it has to be above the threshold, and below `clearBelow` again. */
+  readonly forMs: number;
+  readonly clearBelow: number;
 }
 
 export interface Assessment {

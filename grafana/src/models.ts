@@ -75,6 +75,7 @@ export function modelsDashboard(): Dashboard {
         feedback(),
       ]),
       row('Signals that the policy adds', [customShare(), customEvents()]),
+      row('Resources', [resources()]),
       row('Evidence', [evidence('critical'), evidence('warning'), behindVerdicts(), rejected()]),
     ],
   });
@@ -436,6 +437,28 @@ const customEvents = () =>
     range: { min: 0 },
     noValue: 'none',
   });
+
+const resources = () => {
+  const by = 'model, version, signal';
+  const ofWarning = `${ofModel},level="warning"`;
+  return timeSeries({
+    title: 'Resources, as share of their warning threshold',
+    description:
+      'The resources of the policy (GPU memory, event loop, …) at the worst instance of each model, as the controller reads them. Above 100 % for their time: the model is short of it; the status of the model names the instance.',
+    unit: units.PercentUnit,
+    size: { width: 24, height: 8 },
+    queries: [
+      {
+        expr: `${latest(exported.resourceValue, ofWarning, by)} / ${latest(exported.resourceThreshold, ofWarning, by)}`,
+        legend: `${modelLegend} {{signal}}`,
+      },
+    ],
+    range: { min: 0 },
+    thresholds: steps(colours.clear, [1, levelColour.warning]),
+    thresholdLine: true,
+    noValue: 'none',
+  });
+};
 
 const evidence = (level: Level) =>
   timeSeries({

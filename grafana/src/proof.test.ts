@@ -142,6 +142,9 @@ function controllerPage(): string {
   const perLevel = signals.flatMap(labels =>
     ['warning', 'critical'].map(level => `${labels},level="${level}"`),
   );
+  const gpuMemory = models.map(
+    (model, i) => `model="${model}",version="${i + 1}",signal="gpu_memory",level="warning"`,
+  );
   const gauge = (name: string, labels: readonly string[], value: number) =>
     labels.map(set => `${name}{${set}} ${value}`);
   const histogram = (name: string) => [
@@ -153,6 +156,8 @@ function controllerPage(): string {
     ...gauge(exported.known, signals, 1),
     ...gauge(exported.value, perLevel, 0.9),
     ...gauge(exported.threshold, perLevel, 0.95),
+    ...gauge(exported.resourceValue, gpuMemory, 0.7),
+    ...gauge(exported.resourceThreshold, gpuMemory, 0.95),
     ...gauge(exported.evidence, perLevel, 12),
     ...gauge(exported.evidenceThreshold, perLevel, 18.4),
     `${exported.routeWeight}{route="mail-filter",model="spam-nb"} 0`,

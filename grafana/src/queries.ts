@@ -61,6 +61,8 @@ export const emptyWhenHealthy: Readonly<Record<string, string>> = {
   'relaycore-models / Feedback / C': notRated,
   'relaycore-models / Custom signals, as share of what is allowed / A': noneAdded,
   'relaycore-models / Custom signals, events counted / A': noneAdded,
+  'relaycore-models / Resources, as share of their warning threshold / A':
+    'not every server tells its resources',
 };
 
 type Found = Pick<DashboardQuery, 'panel' | 'refId' | 'kind' | 'promql'>;

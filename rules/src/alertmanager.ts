@@ -32,7 +32,7 @@ export function alertmanagerConfig({ alerts }: Policy): unknown {
         // One cause, one alert.
         source_matchers: ['alertname="ModelsDegradedTogether"'],
         target_matchers: [
-          'alert_type=~"model_failure|latency|performance_degradation|feedback|signal_degradation"',
+          'alert_type=~"model_failure|latency|performance_degradation|feedback|signal_degradation|resource_exhaustion"',
         ],
       },
       {

@@ -39,5 +39,9 @@ export function byModelOfAny(series: string, { model, version = usual.version }:
   return `(${sum} unless on (model) vector(0))`;
 }
 
+/** Values as they are, with the label `model` where one of theirs names it. */
+export const namedAfterModel = (values: string, { model = usual.model }: SeriesLabels) =>
+  labelled(`(${values})`, 'model', model);
+
 const labelled = (series: string, to: string, from: string) =>
   `label_replace(${series}, "${to}", "$1", "${from}", "(.+)")`;

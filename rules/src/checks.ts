@@ -7,6 +7,7 @@ import { checkCustomSignals } from './custom-checks.ts';
 import { resolveFailback } from './failback.ts';
 import { closestName, type Problem } from './problems.ts';
 import { profiles } from './profiles/index.ts';
+import { checkResources } from './resource-checks.ts';
 import type { FailbackFile, ModelThresholdsFile, PolicyFile } from './schema.ts';
 import { defaultThresholds, mergeThresholds, type Thresholds } from './signals.ts';
 
@@ -31,6 +32,7 @@ export function checkPolicy(file: PolicyFile): Problem[] {
     ]),
     ...checkAgreement(file),
     ...checkCustomSignals(file, defaults),
+    ...checkResources(file),
   ];
 }
 

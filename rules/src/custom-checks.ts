@@ -8,7 +8,7 @@ import { builtInNames, mergeThresholds, type Thresholds } from './signals.ts';
 export function checkCustomSignals(file: PolicyFile, defaults: Thresholds): Problem[] {
   return [
     ...Object.entries(file.signals).flatMap(([name, signal]) => [
-      ...checkName(`signals.${name}`, name),
+      ...checkName(`signals.${name}`, name, []),
       ...checkSource(`signals.${name}`, signal),
       ...checkThresholds(`signals.${name}`, name, signal, defaults),
     ]),
@@ -27,7 +27,10 @@ export function checkCustomSignals(file: PolicyFile, defaults: Thresholds): Prob
 /** A person's hand on a route is recorded in the place of a signal. */
 const reserved: readonly string[] = [...builtInNames, 'manual'];
 
-function checkName(path: string, name: string): Problem[] {
+/** Signals and resources share their names: both stand in the same label. */
+export function checkName(path: string, name: string, others: readonly string[]): Problem[] {
+  if (others.includes(name))
+    return [{ path, message: `signals.${name} has that name too`, remedy: 'give one of them another name' }];
   if (!reserved.includes(name)) return [];
   const remedy =
     name === 'manual'

@@ -27,6 +27,8 @@ export const exported = {
   known: 'relaycore_model_known',
   value: 'relaycore_model_value',
   threshold: 'relaycore_model_threshold',
+  resourceValue: 'relaycore_resource_value',
+  resourceThreshold: 'relaycore_resource_threshold',
   evidence: 'relaycore_evidence_log_r',
   evidenceThreshold: 'relaycore_evidence_log_a',
   incident: 'relaycore_incident_models',

@@ -1,3 +1,4 @@
+export { type Served, servedBy } from './by-model.ts';
 export { compilePolicy, policySchemaFile } from './compile.ts';
 export {
   accuracyEvaluation,
@@ -7,7 +8,7 @@ export {
   freshnessQueries,
   recorded,
 } from './expressions.ts';
-export { type Counted, type CounterMeaning, meaningOf } from './meaning.ts';
+export { type Counted, type CounterMeaning, meaningOf, servingModel } from './meaning.ts';
 export {
   type Detection,
   type DriverConfig,
@@ -23,6 +24,7 @@ export {
 export { formatProblems, type Problem } from './problems.ts';
 export { type Profile, profiles } from './profiles/index.ts';
 export { duration, syntaxError } from './promql.ts';
+export { type Resource, type ResourceLevel, type ResourceQuery, resourceQueries } from './resources.ts';
 export {
   type BuiltInName,
   builtInNames,

@@ -1,4 +1,4 @@
-import { servedBy } from './by-model.ts';
+import { type Served, servedBy } from './by-model.ts';
 import type { CounterQuery } from './expressions.ts';
 import { profiles } from './profiles/index.ts';
 import type { Profile } from './profiles/profile.ts';
@@ -7,12 +7,10 @@ import type { BuiltInName, SignalName } from './signals.ts';
 type Labels = Readonly<Record<string, string>>;
 
 /** What one raw counter counts, read from its name and labels. */
-export interface CounterMeaning {
+export interface CounterMeaning extends Served {
   readonly signal: SignalName;
   /** The counters of a signal that the policy adds may be anybody's. */
   readonly vantage: Profile['vantage'] | 'elsewhere';
-  readonly modelName: string;
-  readonly version?: string;
   /**
    * Requests of one outcome, or the observations up to and including an edge (seconds, or a score), or one side of a
    * pair: what was bad, or all.
@@ -48,6 +46,13 @@ export interface Counted {
 /** The meaning of a series that a counter query returned, or undefined when it says nothing about a model. */
 export function meaningOf({ labels, query }: Counted): CounterMeaning | undefined {
   return query?.custom ? customMeaning(labels, query.signal, query.custom) : builtInMeaning(labels);
+}
+
+/** The model behind a server's own count of requests: who runs there. Undefined for every other series. */
+export function servingModel(labels: Labels): Served | undefined {
+  const role = roles.get(labels.__name__ ?? '');
+  if (role?.signal !== 'success' || role.profile.vantage !== 'server') return undefined;
+  return builtInMeaning(labels);
 }
 
 function customMeaning(

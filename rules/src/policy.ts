@@ -4,6 +4,7 @@ import { checkPolicy } from './checks.ts';
 import { type Failback, resolveFailback } from './failback.ts';
 import type { Problem } from './problems.ts';
 import { problemsOf, show } from './problems.ts';
+import { type Resource, resolveResource } from './resources.ts';
 import type { DriverFile, PolicyFile, ProbeFile } from './schema.ts';
 import { policySchema } from './schema.ts';
 import type { Signal } from './signals.ts';
@@ -16,6 +17,7 @@ export interface Policy {
   /** Signals of a model that the policy does not name. */
   readonly defaults: readonly Signal[];
   readonly models: Readonly<Record<string, Model>>;
+  readonly resources: readonly Resource[];
   readonly routes: Readonly<Record<string, Route>>;
   readonly detection: Detection;
   readonly alerts: {
@@ -205,6 +207,7 @@ function resolve(file: PolicyFile): Policy {
   return {
     defaults: signalsOf(defaults, file.signals),
     models: mapValues(file.models, (model, id) => resolveModel(id, model, defaults, file.signals)),
+    resources: Object.entries(file.resources).map(([name, resource]) => resolveResource(name, resource)),
     routes: mapValues(file.routes, (route, name) => resolveRoute(name, route)),
     detection: {
       tickMs: detection.tick_seconds * 1000,

@@ -78,6 +78,31 @@ const customSignal = customThresholds.extend({
     .optional(),
 });
 
+const resource = z.strictObject({
+  value: promql('PromQL that gives a number a model, or a number an instance', 'process_memory_usage'),
+  warning_threshold: positive('value above which a warning is raised', 0.95),
+  critical_threshold: positive(
+    'value above which the model is degraded and its traffic may move; none unless stated',
+    0.99,
+  ).optional(),
+  clear_below: positive(
+    'value below which it is over; nine tenths of the threshold unless stated',
+    0.8,
+  ).optional(),
+  for_seconds: positive('how long without a break, both ways', 60).default(60),
+  model_label: labelName('label that names the model', 'model').optional(),
+});
+
+/** What runs out where models are served, if it is measured. */
+const shippedResources: Record<string, z.input<typeof resource>> = {
+  gpu_memory: {
+    value: 'hw_gpu_memory_usage / hw_gpu_memory_limit',
+    warning_threshold: 0.95,
+    for_seconds: 60,
+  },
+  event_loop: { value: 'nodejs_eventloop_utilization', warning_threshold: 0.95, for_seconds: 300 },
+};
+
 const thresholds = z.strictObject({
   accuracy: z
     .strictObject({
@@ -284,6 +309,13 @@ export const policySchema = z.strictObject({
       examples: [{ toxicity: { bad: 'flagged_total', total: 'checked_total', critical_threshold: 0.02 } }],
     })
     .default({}),
+  resources: z
+    .record(signalName, resource)
+    .meta({
+      description: 'gauges with a plain threshold; these stand in place of the default ones',
+      examples: [{ memory: { value: 'process_memory_usage', warning_threshold: 8e9 } }],
+    })
+    .prefault(shippedResources),
   latency_edges_ms: z
     .array(z.number().positive())
     .meta({
@@ -342,6 +374,7 @@ export const policySchema = z.strictObject({
 export type PolicyFile = z.output<typeof policySchema>;
 export type FailbackFile = z.output<typeof failback>;
 export type ModelThresholdsFile = z.output<typeof modelThresholds>;
+export type ResourceFile = z.output<typeof resource>;
 export type CustomSignalFile = z.output<typeof customSignal>;
 export type ProbeFile = z.output<typeof probe>;
 export type DriverFile = z.output<typeof driver>;

@@ -39,6 +39,25 @@ export function objectionToHistogram(expression: string): Objection | undefined 
   );
 }
 
+/** What keeps an expression from being a gauge: a number a series, now. It has to be free of syntax errors. */
+export function objectionToValue(expression: string): Objection | undefined {
+  const parts = childrenOf(parser.parse(expression).topNode);
+  if (parts.some(({ name }) => name === 'LineComment'))
+    return {
+      message: 'holds a comment, which would swallow what the rules put behind it',
+      remedy: 'remove it',
+    };
+  const name = parts[0]?.name ?? '';
+  if (!noGauges.includes(name)) return undefined;
+  return {
+    message: `"${expression.trim()}" is not one number a series`,
+    remedy:
+      'give a gauge or what is worked out of some, for example hw_gpu_memory_usage / hw_gpu_memory_limit',
+  };
+}
+
+const noGauges = ['MatrixSelector', 'SubqueryExpr', 'StringLiteral', 'NumberDurationLiteral'];
+
 /** The expression with each of its selectors replaced by what `change` makes of it. */
 export function mapSelectors(expression: string, change: (selector: string) => string): string {
   let written = '';

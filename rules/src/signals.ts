@@ -57,7 +57,8 @@ export interface SignalLevel {
   readonly edgeSeconds?: number;
 }
 
-export type Unit = 'success rate' | 'ms' | 'score' | 'bad share';
+/** `value` is that of a resource, whatever it is counted in. */
+export type Unit = 'success rate' | 'ms' | 'score' | 'bad share' | 'value';
 
 export interface Thresholds {
   readonly accuracy: Readonly<Record<Level, number>>;

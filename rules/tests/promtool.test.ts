@@ -232,3 +232,78 @@ test('signals that the policy adds are recorded and alerted like the built-in on
   await writeFile(file, JSON.stringify(cases));
   expect(await promtool('test', 'rules', file)).toContain('SUCCESS');
 });
+
+const resources = `
+alert_settings: { alert_cooldown_minutes: 0 }
+resources:
+  gpu_memory: { value: gpu_used / gpu_limit, warning_threshold: 0.95, critical_threshold: 0.99, for_seconds: 60 }
+`;
+
+const resourceAlerts = {
+  expr: 'sum by (alertname, alert_type, detector, model, instance, route, severity) (ALERTS{alertname="ModelResourceExhausted",alertstate="firing"})',
+  of: (labels: string, value = 1) => ({
+    labels: `{alertname="ModelResourceExhausted",alert_type="resource_exhaustion",${labels}}`,
+    value,
+  }),
+};
+
+test('a resource is alerted by the controller’s verdict, and without the controller by the plain comparison', async () => {
+  const files = await compileRulesIntoFolder(resources);
+  await promtool('check', 'rules', ...files);
+  const { expr, of } = resourceAlerts;
+  const verdict = (level: string, value: string) => ({
+    series: `relaycore_model_verdict{model="chat",version="1",signal="gpu_memory",level="${level}"}`,
+    values: value,
+  });
+  const cases = {
+    rule_files: files,
+    evaluation_interval: '15s',
+    tests: [
+      {
+        interval: '15s',
+        input_series: [
+          { series: 'relaycore_last_evaluation_timestamp_seconds', values: '0+15x40 stale' },
+          verdict('warning', '0x20 1x60'),
+          verdict('critical', '0x80'),
+          {
+            series: 'relaycore_resource_value{model="chat",version="1",signal="gpu_memory",level="warning"}',
+            values: '0.97x80',
+          },
+          { series: 'relaycore_route_weight{route="talk",model="chat"}', values: '10000x80' },
+          { series: 'gpu_used{instance="a:1",device="0"}', values: '96x80' },
+          { series: 'gpu_limit{instance="a:1",device="0"}', values: '100x80' },
+          {
+            series: 'gpu_used{instance="b:1",gen_ai_request_model="mail",device="0"}',
+            values: '50x47 100x20',
+          },
+          { series: 'gpu_limit{instance="b:1",gen_ai_request_model="mail",device="0"}', values: '100x80' },
+        ],
+        promql_expr_test: [
+          { expr, eval_time: '4m', exp_samples: [] },
+          {
+            expr,
+            eval_time: '8m',
+            exp_samples: [of('detector="controller",model="chat",route="talk",severity="warning"')],
+          },
+          {
+            expr: expr.replace('ALERTS{', 'ALERTS{detector="rules",'),
+            eval_time: '12m30s', // the controller has been silent since 10m; the second GPU fills up at 12m
+            exp_samples: [of('detector="rules",instance="a:1",severity="warning"')],
+          },
+          {
+            expr: expr.replace('ALERTS{', 'ALERTS{detector="rules",'),
+            eval_time: '13m30s',
+            exp_samples: [
+              of('detector="rules",instance="a:1",severity="warning"'),
+              of('detector="rules",instance="b:1",model="mail",severity="warning"'),
+              of('detector="rules",instance="b:1",model="mail",severity="critical"'),
+            ],
+          },
+        ],
+      },
+    ],
+  };
+  const file = join(folder, 'resources.test.yml');
+  await writeFile(file, JSON.stringify(cases));
+  expect(await promtool('test', 'rules', file)).toContain('SUCCESS');
+});

@@ -14,6 +14,8 @@ export function newReading({ policy }: Fleet) {
       scrapedAt: targets.map(labels => ({ labels, value: at / 1000 })),
       startedAt: targets.map(labels => ({ labels, value: 0 })),
       counters,
+      gauges: new Map(),
+      failures: new Map(),
     });
     memory = read.memory;
     return read.models;

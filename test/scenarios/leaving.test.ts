@@ -101,6 +101,63 @@ signals:
   });
 });
 
+describe('a resource runs short', () => {
+  const policy = `
+resources:
+  memory: { value: m, warning_threshold: 80, critical_threshold: 100, clear_below: 70, for_seconds: 60 }
+`;
+  const memory = (value: number) => ({ resources: { memory: value } });
+
+  test('a warning moves nothing', () => {
+    const mail = tell({ targets, policy });
+    mail.passes(minutes(10));
+    mail.behaves('spam-v1', memory(90));
+    const decision = mail.until('warning', minutes(2));
+    expect(decision.words).toBe('spam-v1: memory 90 above 80 for 60 s');
+    mail.passes(hours(1));
+    expect(mail.changes()).toEqual([]);
+  });
+
+  test('critical drives a failover after its time; the primary returns when it is over, not before', () => {
+    const mail = tell({ targets, policy });
+    mail.behaves('spam-v1', memory(50));
+    mail.passes(minutes(10));
+    mail.behaves('spam-v1', memory(120));
+    const fullAt = mail.now();
+    const decision = mail.until('failover', minutes(2));
+    expect(decision).toMatchObject({ signal: 'memory', from: 'spam-v1', to: 'spam-v2' });
+    expect(decision.words).toMatch(/^spam-v1: memory 120 above 100 for 60 s; spam-v2 takes over/);
+    expect(mail.now() - fullAt).toBe(seconds(65));
+    mail.passes(hours(1));
+    expect(mail.decision()).toMatchObject({ kind: 'hold', reason: 'primary_not_vetted' });
+    expect(mail.decision().words).toMatch(
+      /^spam-v2 serves; spam-v1 is not tried: memory 120 above 100 for \d+ s$/,
+    );
+    mail.behaves('spam-v1', memory(60));
+    const returned = mail.until('failback', hours(1));
+    expect(returned.words).toContain('memory 60)');
+  });
+
+  test('short again while it proves itself sends the primary back', () => {
+    const mail = tell({ targets, policy });
+    mail.passes(minutes(10));
+    mail.behaves('spam-v1', memory(120));
+    mail.until('failover', minutes(2));
+    mail.behaves('spam-v1', memory(60));
+    mail.until('probe', minutes(20));
+    mail.behaves('spam-v1', memory(120));
+    expect(mail.until('failover', minutes(2))).toMatchObject({ reason: 'canary_degraded', signal: 'memory' });
+  });
+
+  test('a backup that is short of it is passed over', () => {
+    const mail = tell({ targets, policy });
+    mail.behaves('spam-v2', memory(120));
+    mail.passes(minutes(10));
+    mail.behaves('spam-v1', { success: 0 });
+    expect(mail.until('failover', minutes(1))).toMatchObject({ from: 'spam-v1', to: 'spam-v3' });
+  });
+});
+
 describe('a critical primary is left for the best backup that is vouched for', () => {
   test.each([
     {

@@ -1,5 +1,6 @@
 import { loadPolicy, type Policy, type Signal } from '@relaycore/rules';
 import { assess, type ModelState } from '../../controller/src/assess/assess.ts';
+import { type GaugeStates, withGauges } from '../../controller/src/assess/gauges.ts';
 import { decide } from '../../controller/src/decide/decide.ts';
 import { allTo } from '../../controller/src/decide/weights.ts';
 import {
@@ -10,6 +11,7 @@ import {
   type Observation,
   type ProbeResult,
   type Reading,
+  type ResourceReadings,
   type RouteState,
   type SignalReadings,
 } from '../../controller/src/types.ts';
@@ -28,6 +30,8 @@ export interface Behaviour {
   readonly accuracy: number;
   /** Mean badness of the signals that the policy adds. */
   readonly custom: Readonly<Record<string, number>>;
+  /** Values of the resources that are seen of it. */
+  readonly resources: Readonly<Record<string, number>>;
   /** Why nothing can be read about it, when nothing can. */
   readonly unseen: string | undefined;
 }
@@ -64,7 +68,14 @@ export interface Story {
   person(change: Partial<RouteState>): void;
 }
 
-const healthy: Behaviour = { success: 0.99, slow: 0.005, accuracy: 0.95, custom: {}, unseen: undefined };
+const healthy: Behaviour = {
+  success: 0.99,
+  slow: 0.005,
+  accuracy: 0.95,
+  custom: {},
+  resources: {},
+  unseen: undefined,
+};
 
 export function tell({
   targets,
@@ -80,7 +91,9 @@ export function tell({
   const failedSince = new Map<string, number>();
   const recoveredAt = new Map<string, number>();
   const models = new Map<string, ModelState>();
-  const assessments = new Map<string, Assessment>();
+  const assessed = new Map<string, Assessment>();
+  let assessments: ReadonlyMap<string, Assessment> = assessed;
+  let gauges: GaugeStates = new Map();
   const changes: (Change & { at: number })[] = [];
   const carried = new Map<string, number>();
   let rate = requestsPerSecond;
@@ -125,6 +138,15 @@ export function tell({
     };
   }
 
+  function resources(): ResourceReadings {
+    return new Map(
+      [...behaviours].map(([model, { resources }]) => [
+        model,
+        new Map(Object.entries(resources).map(([name, value]) => [name, { value }])),
+      ]),
+    );
+  }
+
   function tick(): void {
     now += tickMs;
     for (const model of targets) {
@@ -139,8 +161,11 @@ export function tell({
         ...(proving && { provingSince: phase.since }),
       });
       models.set(model, next.state);
-      assessments.set(model, next.assessment);
+      assessed.set(model, next.assessment);
     }
+    const next = withGauges(assessed, gauges, { policy, readings: { at: now, resources: resources() } });
+    gauges = next.states;
+    assessments = next.assessments;
     const { intervalMs, timeoutMs } = policy.probes;
     decision = decide({
       route,

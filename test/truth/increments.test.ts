@@ -175,7 +175,14 @@ async function count(ticks: readonly Tick[]): Promise<Tally> {
       client.instant('freshness', freshnessQueries.processStart, at),
       ...queries.map(({ signal, promql }) => client.instant(signal, promql, at)),
     ]);
-    const raw = { at, scrapedAt: scrapedAt!, startedAt: startedAt!, counters: counters.flat() };
+    const raw = {
+      at,
+      scrapedAt: scrapedAt!,
+      startedAt: startedAt!,
+      counters: counters.flat(),
+      gauges: new Map(),
+      failures: new Map(),
+    };
     const tick = readTick(policy, memory, server.url, raw);
     memory = tick.memory;
     addReadings(tally, tick);

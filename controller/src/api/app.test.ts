@@ -202,6 +202,38 @@ describe('model-status', () => {
     });
   });
 
+  test('shows resources beside the signals, with the instance and what would end it', async () => {
+    const here = await world();
+    here.reader.uses({ 'spam-nb': { gpu_memory: 0.99 } });
+    await here.ticks(13);
+    expect((await here.get(status)).body).toMatchObject({
+      models: [
+        {
+          verdict: 'warning',
+          reason: 'gpu_memory',
+          signals: [{ signal: 'success', verdict: 'healthy' }, {}, {}, {}],
+          resources: [
+            {
+              resource: 'gpu_memory',
+              verdict: 'warning',
+              reason: null,
+              value: 0.99,
+              instance: 'a:1',
+              seen_at: new Date(here.clock.now()).toISOString(),
+              since: new Date(here.clock.now()).toISOString(),
+              warning_threshold: 0.95,
+              critical_threshold: null,
+              clear_below: 0.855,
+              for_seconds: 60,
+            },
+          ],
+        },
+        { resources: [] },
+        {},
+      ],
+    });
+  });
+
   test('while nothing can be read keeps what is known, and says why', async () => {
     const here = await world();
     await here.ticks(2);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { LevelAssessment, SignalAssessment } from '../types.ts';
-import { describeVerdict, measured, seen } from './words.ts';
+import { describeVerdict, measured, resourceNow, seen } from './words.ts';
 
 const level: LevelAssessment = {
   level: 'critical',
@@ -56,6 +56,26 @@ test.each<[SignalAssessment, string]>([
   ],
 ])('%#', (signal, words) => {
   expect(measured(signal, 'critical')).toBe(words);
+});
+
+const memory = (changed: Partial<LevelAssessment>, instance?: string): SignalAssessment => ({
+  ...assessed('memory', { unit: 'value', threshold: 12e9, since: 1000, firedAt: 121_000, ...changed }),
+  resource: {
+    value: 13_140_000_000,
+    seenAt: 121_000,
+    forMs: 120_000,
+    clearBelow: 7e9,
+    ...(instance !== undefined && { instance }),
+  },
+});
+
+test('a resource is told with how long, and where', () => {
+  expect(measured(memory({}, 'a:1'), 'critical')).toBe('memory 1.314e10 above 1.2e10 for 120 s at a:1');
+  expect(measured(memory({ threshold: 0.95 }), 'critical')).toBe('memory 1.314e10 above 0.95 for 120 s');
+  expect(resourceNow(memory({}))).toBe('memory 1.314e10, not below 7e9 for 120 s');
+  expect(resourceNow(memory({ stands: false }))).toBe('memory 1.314e10');
+  const verdict = { kind: 'healthy' } as const;
+  expect(seen({ model: 'a', at: 0, verdict, signals: [memory({}, 'a:1')] })).toBe('memory 1.314e10 at a:1');
 });
 
 test('nothing counted is no division by zero', () => {

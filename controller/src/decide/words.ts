@@ -4,6 +4,7 @@ import type {
   Decision,
   LevelAssessment,
   ReasonCode,
+  ResourceAssessment,
   SignalAssessment,
   Verdict,
 } from '../types.ts';
@@ -30,29 +31,45 @@ export function describeVerdict(verdict: Verdict): string {
 
 /** The measured value beside its threshold: `accuracy 0.7900 below 0.85 over 812 scores (evidence 23.1 of 22.6 nats)`. */
 export function measured(assessed: SignalAssessment, level: Level): string {
-  const { rule } = assessed.levels[level];
   const against = allowance(assessed.levels[level]);
-  const proof = rule === undefined || rule === 'shiryaev-roberts' ? evidence(assessed, level) : proofs[rule];
-  return `${value(assessed, level)}${against} over ${counted(assessed, level)} (${proof})`;
+  return `${value(assessed, level)}${against} ${basis(assessed, level)}`;
 }
 
 /** What the healthy signals of a model show, and how far each is from a verdict. */
 export function seen({ signals }: Assessment): string {
   return signals
     .filter(({ verdict }) => verdict.kind === 'healthy')
-    .map(
-      signal =>
-        `${value(signal, 'critical')} over ${counted(signal, 'critical')} (${evidence(signal, 'critical')})`,
+    .map(signal =>
+      signal.resource
+        ? value(signal, 'warning') + place(signal.resource)
+        : `${value(signal, 'critical')} over ${counted(signal, 'critical')} (${evidence(signal, 'critical')})`,
     )
     .join('; ');
 }
+
+/** A resource as it is now; while it stands, with what would end it. */
+export function resourceNow(assessed: SignalAssessment): string {
+  const { clearBelow, forMs } = assessed.resource!;
+  const end = assessed.levels.critical.stands ? `, not below ${short(clearBelow)} for ${forMs / 1000} s` : '';
+  return `${value(assessed, 'critical')}${end}`;
+}
+
+/** What a verdict rests on: so many requests and their evidence, or so long at one instance. */
+function basis(assessed: SignalAssessment, level: Level): string {
+  const { firedAt, since, rule } = assessed.levels[level];
+  if (assessed.resource) return `for ${Math.round((firedAt! - since!) / 1000)} s${place(assessed.resource)}`;
+  const proof = rule === 'hard-down' || rule === 'unreachable' ? proofs[rule] : evidence(assessed, level);
+  return `over ${counted(assessed, level)} (${proof})`;
+}
+
+const place = ({ instance }: ResourceAssessment) => (instance === undefined ? '' : ` at ${instance}`);
 
 const proofs = {
   'hard-down': 'all failed',
   unreachable: 'all failed, and no target that was scraped lately knows the model',
 } as const;
 
-function value({ signal, levels }: SignalAssessment, level: Level): string {
+function value({ signal, levels, resource }: SignalAssessment, level: Level): string {
   const { counts, threshold, unit } = levels[level];
   const bad = counts.requests > 0 ? counts.bad / counts.requests : 0;
   switch (unit) {
@@ -64,6 +81,8 @@ function value({ signal, levels }: SignalAssessment, level: Level): string {
       return `${signal} ${(1 - bad).toFixed(4)}`;
     case 'bad share':
       return `${signal} ${exactPercent(bad)}`;
+    case 'value':
+      return `${signal} ${short(resource!.value)}`;
   }
 }
 
@@ -76,6 +95,8 @@ function allowance({ unit, threshold, allowedBad }: LevelAssessment): string {
       return `, ${percent(allowedBad)} allowed,`;
     case 'bad share':
       return ` above ${exactPercent(threshold)}`;
+    case 'value':
+      return ` above ${short(threshold)}`;
   }
 }
 
@@ -84,6 +105,7 @@ const countedAs: Readonly<Record<Unit, string>> = {
   ms: 'requests',
   score: 'scores',
   'bad share': 'events',
+  value: 'values',
 };
 
 function counted({ vantage, levels }: SignalAssessment, level: Level): string {
@@ -97,3 +119,8 @@ const evidence = ({ levels }: SignalAssessment, level: Level) =>
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 /** Thresholds of a policy's own may be small: 0.0004 is 0.04 %. */
 const exactPercent = (share: number) => `${Number((100 * share).toPrecision(3))} %`;
+/** Four digits are enough, of bytes too. */
+const short = (value: number) =>
+  Math.abs(value) < 1e6
+    ? String(Number(value.toPrecision(4)))
+    : value.toExponential(3).replace(/\.?0*e\+/, 'e');

@@ -109,7 +109,14 @@ describe('absence', () => {
       accuracy: { kind: 'absent' },
       feedback: { kind: 'absent' },
     });
-    expect(Object.keys(queries)).toEqual(['success', 'latency', 'accuracy', 'feedback']);
+    expect(Object.keys(queries)).toEqual([
+      'success',
+      'latency',
+      'accuracy',
+      'feedback',
+      'gpu_memory',
+      'event_loop',
+    ]);
     expect(queries.success).toContain(counter);
   });
 });
@@ -226,6 +233,32 @@ signals:
   });
 });
 
+test('resources are the worst value at the targets of a model; one that is refused is left out with its reason', async () => {
+  const withResources = policyOf(`
+detection: { ingestion_lag_seconds: 0, stale_seconds: 3 }
+models: { spam-nb: {} }
+resources:
+  gpu_memory: { value: hw_gpu_memory_usage / hw_gpu_memory_limit, warning_threshold: 0.95 }
+  broken: { value: 'label_replace(hw_gpu_memory_usage, "device", "", "device", ".*")', warning_threshold: 1 }
+  unheard_of: { value: nobody_has_this, warning_threshold: 1 }
+`);
+  page.counts({ ok: 100, error: 5 });
+  page.also(
+    [48, 72].flatMap((used, device) => [
+      `hw_gpu_memory_usage{device="${device}"} ${used}`,
+      `hw_gpu_memory_limit{device="${device}"} 80`,
+    ]),
+  );
+  await holds('hw_gpu_memory_usage == 72');
+  const { resources, failures, queries } = await newReader().read(withResources, Date.now());
+  expect(resources).toEqual(
+    new Map([['spam-nb', new Map([['gpu_memory', { value: 0.9, instance: page.address }]])]]),
+  );
+  expect([...failures!.keys()]).toEqual(['broken']);
+  expect(failures!.get('broken')).toMatch(/^broken could not be read: Prometheus .* same labelset/);
+  expect(queries.gpu_memory).toBe('hw_gpu_memory_usage / hw_gpu_memory_limit');
+});
+
 describe('a Prometheus', () => {
   test('that stops is a problem and everything unknown; back again, nothing counts twice', async () => {
     const reader = newReader();
@@ -291,12 +324,14 @@ describe('a Prometheus', () => {
     });
     const timed: string[] = [];
     const headers = { authorization: 'Bearer s3cret' };
-    await prometheusReader({ url, timeoutMs: 1_000, headers, onQuery: signal => timed.push(signal) }).read(
+    const onQuery = (name: string) => timed.push(name);
+    const { queries } = await prometheusReader({ url, timeoutMs: 1_000, headers, onQuery }).read(
       policy,
       Date.now(),
     );
+    expect(Object.keys(queries)).toContain('latency');
     expect(seen).toEqual(new Set(['Bearer s3cret']));
-    expect(timed.sort()).toEqual(['accuracy', 'feedback', 'freshness', 'freshness', 'latency', 'success']);
+    expect(timed.sort()).toEqual([...Object.keys(queries), 'freshness', 'freshness'].sort());
   });
 });
 

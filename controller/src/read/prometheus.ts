@@ -1,10 +1,16 @@
-import { type CounterQuery, counterQueries, freshnessQueries, type Policy } from '@relaycore/rules';
+import {
+  type CounterQuery,
+  counterQueries,
+  freshnessQueries,
+  type Policy,
+  type ResourceQuery,
+  resourceQueries,
+} from '@relaycore/rules';
 import { messageOf } from '../errors.ts';
 import type { Readings } from '../types.ts';
 import { type PrometheusClient, type PrometheusOptions, prometheusClient } from './client.ts';
-import type { CounterSample } from './increments.ts';
 import { readingsOf } from './readings.ts';
-import { counted, readTick, type TickMemory } from './tick.ts';
+import { counted, type RawTick, readTick, type TickMemory } from './tick.ts';
 
 /** Reads one tick; the memory of the raw counters goes from one call to the next. */
 export interface Reader {
@@ -12,55 +18,62 @@ export interface Reader {
 }
 
 /**
- * Readings from Prometheus: a query or two a signal, and freshness once for all targets. Without the built-in signals
- * nothing is known; one that the policy adds leaves the others alone when it cannot be asked for.
+ * Readings from Prometheus: a query or two a signal, one a resource, and freshness once for all targets. Without the
+ * built-in signals nothing is known; what the policy adds leaves the others alone when it cannot be asked for.
  */
 export function prometheusReader(options: PrometheusOptions): Reader {
   const client = prometheusClient(options);
   let memory: TickMemory | undefined;
   return {
     async read(policy, at) {
-      const queries = counterQueries(policy);
-      const named = Object.fromEntries(queries.map(({ name, promql }) => [name, promql]));
+      const asked = { counters: counterQueries(policy), resources: resourceQueries(policy.resources) };
+      const queries = Object.fromEntries(
+        [...asked.counters, ...asked.resources].map(({ name, promql }) => [name, promql]),
+      );
       try {
-        const failures = new Map<string, string>();
-        const [scrapedAt, startedAt, ...counters] = await Promise.all([
-          client.instant('freshness', freshnessQueries.scrapedAt, at),
-          client.instant('freshness', freshnessQueries.processStart, at),
-          ...queries.map(query => countersOf(client, query, at, failures)),
-        ]);
-        const tick = readTick(policy, memory, options.url, {
-          at,
-          scrapedAt,
-          startedAt,
-          counters: counters.flat(),
-          failures,
-        });
-        memory = tick.memory;
-        return { at, queries: named, models: tick.models };
+        const raw = await rawTick(client, asked, at);
+        const { memory: next, models, resources } = readTick(policy, memory, options.url, raw);
+        memory = next;
+        return { at, queries, models, resources, failures: raw.failures };
       } catch (error) {
-        return unread(policy, at, named, messageOf(error));
+        return unread(policy, at, queries, messageOf(error));
       }
     },
   };
 }
 
-async function countersOf(
+interface Asked {
+  readonly counters: readonly CounterQuery[];
+  readonly resources: readonly ResourceQuery[];
+}
+
+async function rawTick(
   client: PrometheusClient,
-  query: CounterQuery,
+  { counters, resources }: Asked,
   at: number,
-  failures: Map<string, string>,
-): Promise<readonly CounterSample[]> {
-  const { name, signal, promql, custom } = query;
-  try {
-    return counted(query, await client.instant(name, promql, at));
-  } catch (error) {
-    if (!custom) throw error;
-    failures.set(signal, `${name} could not be read: ${messageOf(error)}`);
-    return [];
-  }
+): Promise<RawTick> {
+  const failures = new Map<string, string>();
+  const optional = (signal: string, { name, promql }: ResourceQuery) =>
+    client.instant(name, promql, at).catch(error => {
+      failures.set(signal, `${name} could not be read: ${messageOf(error)}`);
+      return [];
+    });
+  const [scrapedAt, startedAt, counts, values] = await Promise.all([
+    client.instant('freshness', freshnessQueries.scrapedAt, at),
+    client.instant('freshness', freshnessQueries.processStart, at),
+    Promise.all(
+      counters.map(async query =>
+        query.custom
+          ? counted(query, await optional(query.signal, query))
+          : client.instant(query.name, query.promql, at),
+      ),
+    ),
+    Promise.all(resources.map(async query => [query.name, await optional(query.name, query)] as const)),
+  ]);
+  return { at, scrapedAt, startedAt, counters: counts.flat(), gauges: new Map(values), failures };
 }
 
 function unread(policy: Policy, at: number, queries: Readings['queries'], problem: string): Readings {
-  return { at, queries, problem, models: readingsOf(policy, [], () => problem) };
+  const models = readingsOf(policy, [], () => problem);
+  return { at, queries, problem, models, resources: new Map() };
 }

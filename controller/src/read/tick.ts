@@ -1,5 +1,6 @@
 import type { CounterQuery, Policy, SignalName } from '@relaycore/rules';
 import type { Readings } from '../types.ts';
+import { gaugeReadings } from './gauges.ts';
 import { type CounterMemory, type CounterSample, increments } from './increments.ts';
 import { type PairMemory, pairReadings } from './pairs.ts';
 import { type AbsentReason, modelIds, readingsOf } from './readings.ts';
@@ -13,8 +14,10 @@ export interface RawTick {
   /** When each process started, where it says so, in seconds. */
   readonly startedAt: readonly CounterSample[];
   readonly counters: readonly CounterSample[];
-  /** Why a signal that the policy adds could not be asked for. */
-  readonly failures?: ReadonlyMap<SignalName, string>;
+  /** Values of the resources, by name. */
+  readonly gauges: ReadonlyMap<SignalName, readonly CounterSample[]>;
+  /** Why a signal that the policy adds, or a resource, could not be asked for. */
+  readonly failures: ReadonlyMap<SignalName, string>;
 }
 
 /** The series of a signal that the policy adds do not tell what they count; their query does. */
@@ -32,8 +35,8 @@ export function readTick(
   policy: Policy,
   memory: TickMemory | undefined,
   source: string,
-  { at, scrapedAt, startedAt, counters, failures = new Map() }: RawTick,
-): { readonly memory: TickMemory; readonly models: Readings['models'] } {
+  { at, scrapedAt, startedAt, counters, gauges, failures }: RawTick,
+): { readonly memory: TickMemory } & Pick<Readings, 'models' | 'resources'> {
   const { staleMs, maxGapMs } = policy.detection;
   const fresh = freshTargets(scrapedAt, at, staleMs);
   const starts = new Map(startedAt.map(({ labels, value }) => [targetOf(labels), value * 1000]));
@@ -47,11 +50,13 @@ export function readTick(
     maxGapMs,
     startedAt: labels => starts.get(targetOf(labels)),
   });
-  const pairs = pairReadings(memory?.pairs, step.increments, { at, maxGapMs, idOf: modelIds(policy) });
+  const idOf = modelIds(policy);
+  const pairs = pairReadings(memory?.pairs, step.increments, { at, maxGapMs, idOf });
   const reason: AbsentReason = signal => failures.get(signal) ?? unseen(signal, fresh.size);
   return {
     memory: { counters: step.memory, pairs: pairs.memory },
     models: readingsOf(policy, step.increments, reason, pairs.readings),
+    resources: gaugeReadings(policy, { values: gauges, fresh, counters: believed }, idOf),
   };
 }
 
