@@ -1,3 +1,5 @@
+import type { Model, Policy } from './policy.ts';
+import { literal, quote } from './promql.ts';
 import type { SeriesLabels } from './signals.ts';
 
 /*
@@ -42,6 +44,35 @@ export function byModelOfAny(series: string, { model, version = usual.version }:
 /** Values as they are, with the label `model` where one of theirs names it. */
 export const namedAfterModel = (values: string, { model = usual.model }: SeriesLabels) =>
   labelled(`(${values})`, 'model', model);
+
+/** Series by `model` and `version`, with the policy's id as model where its name in the metrics is another. */
+export function byId(series: string, { models }: Pick<Policy, 'models'>): string {
+  const renamed = Object.values(models).filter(({ id, name }) => id !== name);
+  if (renamed.length === 0) return series;
+  const shared = sharedNames(models);
+  const keyed = `label_join(${series}, "served", "@", "model", "version")`;
+  const named = renamed.reduce(
+    (soFar, model) =>
+      `label_replace(${soFar}, "model", ${quote(model.id)}, "served", ${quote(keyOf(model, shared))})`,
+    keyed,
+  );
+  return `sum by (model, version) (${named})`;
+}
+
+/** A version tells models of one name apart; the only model of a name is also meant by a series without a version. */
+function keyOf({ name, version }: Model, shared: ReadonlySet<string>): string {
+  if (version === undefined) return `${literal(name)}@.*`;
+  return shared.has(name)
+    ? `${literal(name)}@${literal(version)}`
+    : `${literal(name)}@(${literal(version)})?`;
+}
+
+/** Names in the metrics that several models of the policy have. */
+export function sharedNames(models: Policy['models']): ReadonlySet<string> {
+  const names = Object.values(models).map(({ name }) => name);
+  const once = new Set<string>();
+  return new Set(names.filter(name => (once.has(name) ? true : !once.add(name))));
+}
 
 const labelled = (series: string, to: string, from: string) =>
   `label_replace(${series}, "${to}", "$1", "${from}", "(.+)")`;

@@ -1,7 +1,8 @@
+import { byId, sharedNames } from './by-model.ts';
 import { badExpression, type ModelScope, recorded, requestsExpression } from './expressions.ts';
 import type { Policy } from './policy.ts';
-import { anyOf, duration, quote } from './promql.ts';
-import { type Level, levels, type Signal, type SignalLevel } from './signals.ts';
+import { anyOf, duration } from './promql.ts';
+import { type Level, levels, type Signal } from './signals.ts';
 
 /** A Prometheus rule group, as the rule file has it. */
 export interface RuleGroup {
@@ -53,14 +54,17 @@ function windowRules(policy: Policy, seconds: number): RecordingRule[] {
   const requests = recorded.requests(window);
   const counts = policy.defaults.map(signal => ({
     record: requests,
-    expr: requestsExpression(signal, seconds),
+    expr: byId(requestsExpression(signal, seconds), policy),
     labels: { signal: signal.name },
   }));
   const bad = signalLevels(policy).map(({ signal: byDefault, level }) => ({
     record: recorded.bad(window),
     expr: [
-      ...scopesOf(policy, byDefault, level, sameEdge).map(({ signal, scope }) =>
-        badExpression(signal, level, scope, seconds),
+      byId(
+        scopesOf(policy, byDefault, level)
+          .map(({ signal, scope }) => badExpression(signal, level, scope, seconds))
+          .join(' or '),
+        policy,
       ),
       ...(countsBad(byDefault) ? [zeroBad(requests, byDefault)] : []),
     ].join(' or '),
@@ -98,10 +102,10 @@ function judgementRules(policy: Policy, window: string): RecordingRule[] {
   return [
     ...signalLevels(policy).map(({ signal: byDefault, level }) => ({
       record: q,
-      expr: scopesOf(policy, byDefault, level, sameAllowed)
+      expr: allowances(policy, byDefault, level)
         .map(
-          ({ signal, scope }) =>
-            `0 * ${ofSignal(p, signal.name, scope, level)} + ${number(signal.levels[level].allowedBad)}`,
+          ({ allowedBad, models }) =>
+            `0 * ${p}{${ofSignal(byDefault, level)}${models}} + ${number(allowedBad)}`,
         )
         .join(' or '),
       labels: { signal: byDefault.name, level },
@@ -122,13 +126,28 @@ function judgementRules(policy: Policy, window: string): RecordingRule[] {
   ];
 }
 
-/** A selector of recorded series. */
-function ofSignal(series: string, signal: string, scope: ModelScope, level: Level): string {
-  const models =
-    scope.names.length > 0 ? `,model${scope.kind === 'only' ? '=~' : '!~'}${anyOf(scope.names)}` : '';
-  const version =
-    scope.kind === 'only' && scope.version !== undefined ? `,version=${quote(scope.version)}` : '';
-  return `${series}{signal="${signal}",level="${level}"${models}${version}}`;
+const ofSignal = ({ name }: Signal, level: Level) => `signal="${name}",level="${level}"`;
+
+const signalLevels = (policy: Policy): { signal: Signal; level: Level }[] =>
+  levels.flatMap(level => policy.defaults.map(signal => ({ signal, level })));
+
+/** What a level allows, with a matcher of the models that it holds for; one entry for each distinct number. */
+function allowances(
+  policy: Policy,
+  byDefault: Signal,
+  level: Level,
+): { readonly allowedBad: number; readonly models: string }[] {
+  const common = byDefault.levels[level].allowedBad;
+  const own = new Map<number, string[]>();
+  for (const { id, signals } of Object.values(policy.models)) {
+    const { allowedBad } = signals.find(({ name }) => name === byDefault.name)!.levels[level];
+    if (allowedBad !== common) own.set(allowedBad, [...(own.get(allowedBad) ?? []), id]);
+  }
+  const others = [...own.values()].flat();
+  return [
+    ...[...own].map(([allowedBad, ids]) => ({ allowedBad, models: `,model=~${anyOf(ids)}` })),
+    { allowedBad: common, models: others.length > 0 ? `,model!~${anyOf(others)}` : '' },
+  ];
 }
 
 interface ScopedSignal {
@@ -136,29 +155,21 @@ interface ScopedSignal {
   readonly scope: ModelScope;
 }
 
-const signalLevels = (policy: Policy): { signal: Signal; level: Level }[] =>
-  levels.flatMap(level => policy.defaults.map(signal => ({ signal, level })));
-
-type Same = (a: SignalLevel, b: SignalLevel) => boolean;
-const sameEdge: Same = (a, b) => a.edgeSeconds === b.edgeSeconds;
-const sameAllowed: Same = (a, b) => a.allowedBad === b.allowedBad;
-
 /**
- * The models that each variant of a signal holds for: the default for all but those with one of their own, and one
- * entry for each distinct one. So the rules follow the policy's variety, not its length. The most particular scopes
- * come first: `or` keeps the first answer for a model.
+ * The models that each latency edge holds for: the default for all but those with one of their own, and one entry for
+ * each distinct one. So the rules follow the policy's variety, not its length. The most particular scopes come first:
+ * `or` keeps the first answer for a model.
  */
-function scopesOf(policy: Policy, byDefault: Signal, level: Level, same: Same): ScopedSignal[] {
+function scopesOf(policy: Policy, byDefault: Signal, level: Level): ScopedSignal[] {
+  const edgeOf = (signal: Signal) => signal.levels[level].edgeSeconds;
+  const shared = sharedNames(policy.models);
   const own = Object.values(policy.models).flatMap(({ name, version, signals }) =>
     signals
-      .filter(
-        signal => signal.name === byDefault.name && !same(signal.levels[level], byDefault.levels[level]),
-      )
-      .map(signal => ({ name, version, signal })),
+      .filter(signal => signal.name === byDefault.name && edgeOf(signal) !== edgeOf(byDefault))
+      .map(signal => ({ name, version: shared.has(name) ? version : undefined, signal })),
   );
   type Own = (typeof own)[number];
-  const alike = (a: Own, b: Own) =>
-    a.version === b.version && same(a.signal.levels[level], b.signal.levels[level]);
+  const alike = (a: Own, b: Own) => a.version === b.version && edgeOf(a.signal) === edgeOf(b.signal);
   const distinct = own
     .filter((one, i) => own.findIndex(other => alike(other, one)) === i)
     .toSorted((a, b) => Number(a.version === undefined) - Number(b.version === undefined));

@@ -108,8 +108,8 @@ test('thresholds of a model’s own hold for that model and version, and for no 
               critical('strict', '1', 0.01),
               critical('patient.one', '1', 0.1),
               critical('patientXone', '1', 0.1),
-              critical('twice', '1', 0.4),
-              critical('twice', '2', 0.3),
+              critical('old', '1', 0.4),
+              critical('new', '2', 0.3),
               critical('twice', '3', 0.1),
             ],
           },
@@ -120,8 +120,8 @@ test('thresholds of a model’s own hold for that model and version, and for no 
               critical('strict', '1', 0.2),
               critical('patient.one', '1', 0.1),
               critical('patientXone', '1', 0.2),
-              critical('twice', '1', 0.2),
-              critical('twice', '2', 0.2),
+              critical('old', '1', 0.2),
+              critical('new', '2', 0.2),
               critical('twice', '3', 0.2),
             ],
           },
@@ -135,6 +135,72 @@ test('thresholds of a model’s own hold for that model and version, and for no 
     ],
   };
   const file = join(folder, 'overrides.test.yml');
+  await writeFile(file, JSON.stringify(cases));
+  expect(await promtool('test', 'rules', file)).toContain('SUCCESS');
+});
+
+/** Ids that are names of others: nothing may be renamed twice. */
+const swapped = `
+models:
+  a: { name: b }
+  b: { name: a }
+  sole: { name: only.one, version: '1', success_rate: { critical_threshold: 0.5 } }
+`;
+
+test('recorded series carry the policy’s ids, whatever the metrics call the models', async () => {
+  const files = await compileRulesIntoFolder(swapped);
+  await promtool('check', 'rules', ...files);
+  const requests = (labels: string, perScrape: number) => [
+    { series: `ml_server_requests_total{${labels},outcome="ok"}`, values: `0+${perScrape}x60` },
+    { series: `ml_server_requests_total{${labels},outcome="error"}`, values: '0+10x60' },
+  ];
+  const sample = (model: string, version: string, value: number) => ({
+    labels: `{model="${model}"${version && `,version="${version}"`}}`,
+    value,
+  });
+  const models: readonly (readonly [string, string, number])[] = [
+    ['b', '1', 90],
+    ['a', '1', 190],
+    ['sole', '1', 30],
+    ['sole', '', 40],
+    ['only.one', '2', 10],
+    ['onlyXone', '1', 10],
+  ];
+  const cases = {
+    rule_files: files,
+    evaluation_interval: '1m',
+    tests: [
+      {
+        interval: '15s',
+        input_series: [
+          ...requests('gen_ai_request_model="a",ml_model_version="1"', 90),
+          ...requests('gen_ai_request_model="b",ml_model_version="1"', 190),
+          ...requests('gen_ai_request_model="only.one",ml_model_version="1"', 30),
+          ...requests('gen_ai_request_model="only.one"', 40),
+          ...requests('gen_ai_request_model="only.one",ml_model_version="2"', 10),
+          ...requests('gen_ai_request_model="onlyXone",ml_model_version="1"', 10),
+        ],
+        promql_expr_test: [
+          {
+            expr: 'round(sum by (model, version) (model:requests:increase10m{signal="success"}) / 40)',
+            eval_time: '15m',
+            exp_samples: models.map(([model, version, perScrape]) => sample(model, version, perScrape + 10)),
+          },
+          {
+            expr: 'round(sum by (model, version) (model:bad:increase10m{signal="success",level="critical"}) / 40)',
+            eval_time: '15m',
+            exp_samples: models.map(([model, version]) => sample(model, version, 10)),
+          },
+          {
+            expr: 'sum by (model, version) (model:bad:allowed{signal="success",level="critical"} > 0.2)',
+            eval_time: '15m',
+            exp_samples: [sample('sole', '1', 0.5), sample('sole', '', 0.5)],
+          },
+        ],
+      },
+    ],
+  };
+  const file = join(folder, 'ids.test.yml');
   await writeFile(file, JSON.stringify(cases));
   expect(await promtool('test', 'rules', file)).toContain('SUCCESS');
 });
