@@ -71,6 +71,7 @@ export function createLoop(parts: LoopParts): Loop {
   let models: Map<string, ModelState> | undefined;
   let gauges: GaugeStates = new Map();
   let savedAt = 0;
+  let failing: ReadonlyMap<string, string> = new Map();
   const looked = new Map<string, number>();
   const gateways = new Map<string, Reconciled>();
   const marked = new Map<string, number>();
@@ -126,6 +127,7 @@ export function createLoop(parts: LoopParts): Loop {
     const states = await routeStates();
     models ??= await loadModelStates<ModelState>(database, clock.now());
     const readings = await reader.read(policy, clock.now() - policy.detection.ingestionLagMs);
+    tellFailures(readings);
     const assessed = withGauges(assessModels(policy, models, readings, states), gauges, { policy, readings });
     gauges = assessed.states;
     const assessments =
@@ -149,6 +151,14 @@ export function createLoop(parts: LoopParts): Loop {
       log.warn({ error: messageOf(error) }, 'metrics or evidence were not kept'),
     );
     telemetry.ticked((performance.now() - begun) / 1000);
+  }
+
+  /** A signal that the policy adds, or a resource, that cannot be read is told once, not each tick. */
+  function tellFailures({ failures = new Map() }: Readings): void {
+    for (const [signal, reason] of failures)
+      if (!failing.has(signal))
+        log.warn({ signal, reason }, 'a signal or resource of the policy cannot be read');
+    failing = failures;
   }
 
   /** The desired states as committed. A route seen for the first time takes over what its gateway does now. */

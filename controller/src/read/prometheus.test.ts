@@ -233,6 +233,24 @@ signals:
   });
 });
 
+test('what the policy adds and is never answered does not hold up the others', async () => {
+  const slow = policyOf(`
+models: { spam-nb: {} }
+resources: { memory: { value: never_answered, warning_threshold: 1 } }
+`);
+  const url = await startServer((request, response) => {
+    request.on('data', chunk => {
+      if (!String(chunk).includes('never_answered'))
+        response.end('{"status":"success","data":{"resultType":"vector","result":[]}}');
+    });
+  });
+  const begun = performance.now();
+  const { problem, failures } = await prometheusReader({ url, timeoutMs: 4_000 }).read(slow, Date.now());
+  expect(performance.now() - begun).toBeLessThan(3_000);
+  expect(problem).toBeUndefined();
+  expect(failures!.get('memory')).toMatch(/^memory could not be read: .*timeout/);
+});
+
 test('resources are the worst value at the targets of a model; one that is refused is left out with its reason', async () => {
   const withResources = policyOf(`
 detection: { ingestion_lag_seconds: 0, stale_seconds: 3 }

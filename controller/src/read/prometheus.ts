@@ -22,7 +22,10 @@ export interface Reader {
  * built-in signals nothing is known; what the policy adds leaves the others alone when it cannot be asked for.
  */
 export function prometheusReader(options: PrometheusOptions): Reader {
-  const client = prometheusClient(options);
+  const clients: Clients = {
+    needed: prometheusClient(options),
+    optional: prometheusClient({ ...options, timeoutMs: options.timeoutMs * optionalShare }),
+  };
   let memory: TickMemory | undefined;
   return {
     async read(policy, at) {
@@ -31,7 +34,7 @@ export function prometheusReader(options: PrometheusOptions): Reader {
         [...asked.counters, ...asked.resources].map(({ name, promql }) => [name, promql]),
       );
       try {
-        const raw = await rawTick(client, asked, at);
+        const raw = await rawTick(clients, asked, at);
         const { memory: next, models, resources } = readTick(policy, memory, options.url, raw);
         memory = next;
         return { at, queries, models, resources, failures: raw.failures };
@@ -42,33 +45,41 @@ export function prometheusReader(options: PrometheusOptions): Reader {
   };
 }
 
+/** What the policy adds may not hold up the others either: it gets this share of their time to answer. */
+const optionalShare = 0.25;
+
+interface Clients {
+  readonly needed: PrometheusClient;
+  readonly optional: PrometheusClient;
+}
+
 interface Asked {
   readonly counters: readonly CounterQuery[];
   readonly resources: readonly ResourceQuery[];
 }
 
 async function rawTick(
-  client: PrometheusClient,
+  { needed, optional }: Clients,
   { counters, resources }: Asked,
   at: number,
 ): Promise<RawTick> {
   const failures = new Map<string, string>();
-  const optional = (signal: string, { name, promql }: ResourceQuery) =>
-    client.instant(name, promql, at).catch(error => {
+  const attempt = (signal: string, { name, promql }: ResourceQuery) =>
+    optional.instant(name, promql, at).catch(error => {
       failures.set(signal, `${name} could not be read: ${messageOf(error)}`);
       return [];
     });
   const [scrapedAt, startedAt, counts, values] = await Promise.all([
-    client.instant('freshness', freshnessQueries.scrapedAt, at),
-    client.instant('freshness', freshnessQueries.processStart, at),
+    needed.instant('freshness', freshnessQueries.scrapedAt, at),
+    needed.instant('freshness', freshnessQueries.processStart, at),
     Promise.all(
       counters.map(async query =>
         query.custom
-          ? counted(query, await optional(query.signal, query))
-          : client.instant(query.name, query.promql, at),
+          ? counted(query, await attempt(query.signal, query))
+          : needed.instant(query.name, query.promql, at),
       ),
     ),
-    Promise.all(resources.map(async query => [query.name, await optional(query.name, query)] as const)),
+    Promise.all(resources.map(async query => [query.name, await attempt(query.name, query)] as const)),
   ]);
   return { at, scrapedAt, startedAt, counters: counts.flat(), gauges: new Map(values), failures };
 }
