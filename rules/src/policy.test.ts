@@ -44,6 +44,7 @@ describe('accepted', () => {
       ['success', 0.95, 0.9],
       ['latency', 2000, 5000],
       ['accuracy', 0.85, 0.75],
+      ['feedback', 0.85, 0.75],
     ]);
   });
 

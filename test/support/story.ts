@@ -1,5 +1,6 @@
 import { loadPolicy, type Policy, type Signal } from '@relaycore/rules';
 import { assess, type ModelState, newModelState } from '../../controller/src/assess/assess.ts';
+import { type GaugeStates, withGauges } from '../../controller/src/assess/gauges.ts';
 import { decide } from '../../controller/src/decide/decide.ts';
 import { allTo } from '../../controller/src/decide/weights.ts';
 import {
@@ -10,6 +11,7 @@ import {
   type Observation,
   type ProbeResult,
   type Reading,
+  type ResourceReadings,
   type RouteState,
   type SignalReadings,
 } from '../../controller/src/types.ts';
@@ -26,6 +28,10 @@ export interface Behaviour {
   readonly slow: number;
   /** Mean score of the answers, of which one in ten is scored. */
   readonly accuracy: number;
+  /** Mean badness of the signals that the policy adds. */
+  readonly custom: Readonly<Record<string, number>>;
+  /** Values of the resources that are seen of it. */
+  readonly resources: Readonly<Record<string, number>>;
   /** Why nothing can be read about it, when nothing can. */
   readonly unseen: string | undefined;
 }
@@ -62,7 +68,14 @@ export interface Story {
   person(change: Partial<RouteState>): void;
 }
 
-const healthy: Behaviour = { success: 0.99, slow: 0.005, accuracy: 0.95, unseen: undefined };
+const healthy: Behaviour = {
+  success: 0.99,
+  slow: 0.005,
+  accuracy: 0.95,
+  custom: {},
+  resources: {},
+  unseen: undefined,
+};
 
 export function tell({
   targets,
@@ -78,7 +91,9 @@ export function tell({
   const failedSince = new Map<string, number>();
   const recoveredAt = new Map<string, number>();
   const models = new Map<string, ModelState>();
-  const assessments = new Map<string, Assessment>();
+  const assessed = new Map<string, Assessment>();
+  let assessments: ReadonlyMap<string, Assessment> = assessed;
+  let gauges: GaugeStates = new Map();
   const changes: (Change & { at: number })[] = [];
   const carried = new Map<string, number>();
   let rate = requestsPerSecond;
@@ -102,9 +117,10 @@ export function tell({
   }
 
   function readings(model: string): SignalReadings {
-    const { success, slow, accuracy, unseen } = behaviours.get(model)!;
+    const { success, slow, accuracy, custom, unseen } = behaviours.get(model)!;
+    const feedback = absent(unseen ?? 'nobody rates it');
     if (unseen !== undefined)
-      return { success: absent(unseen), latency: absent(unseen), accuracy: absent(unseen) };
+      return { success: absent(unseen), latency: absent(unseen), accuracy: absent(unseen), feedback };
     const share = (state.weights[model] ?? 0) / 10_000;
     const requests = whole(`${model} requests`, (rate * share * tickMs) / 1000);
     const scores = whole(`${model} scores`, requests / 10);
@@ -112,7 +128,23 @@ export function tell({
       success: counts(requests, whole(`${model} failed`, requests * (1 - success))),
       latency: counts(requests, whole(`${model} slow`, requests * slow)),
       accuracy: counts(scores, whole(`${model} wrong`, scores * (1 - accuracy))),
+      feedback,
+      ...Object.fromEntries(
+        Object.entries(custom).map(([name, bad]) => [
+          name,
+          counts(requests, whole(`${model} ${name}`, requests * bad)),
+        ]),
+      ),
     };
+  }
+
+  function resources(): ResourceReadings {
+    return new Map(
+      [...behaviours].map(([model, { resources }]) => [
+        model,
+        new Map(Object.entries(resources).map(([name, value]) => [name, { value }])),
+      ]),
+    );
   }
 
   function tick(): void {
@@ -130,8 +162,11 @@ export function tell({
         at: now,
         ...(proving && { provingSince: phase.since }),
       });
-      assessments.set(model, assessment);
+      assessed.set(model, assessment);
     }
+    const next = withGauges(assessed, gauges, { policy, readings: { at: now, resources: resources() } });
+    gauges = next.states;
+    assessments = next.assessments;
     const { intervalMs, timeoutMs } = policy.probes;
     decision = decide({
       route,
