@@ -6,6 +6,11 @@ const defaults = {
   host: '127.0.0.1',
   port: 9464,
   latencyThresholdsSeconds: [2, 5],
+  page: 'own',
+  bearerToken: undefined,
+  tls: undefined,
+  resources: true,
+  maximumSeries: 20_000,
   meterProvider: undefined,
 };
 
