@@ -4,7 +4,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { metrics as globalMetrics } from '@opentelemetry/api';
+import { DiagLogLevel, diag, metrics as globalMetrics } from '@opentelemetry/api';
+import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
+import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
 import { afterEach, expect, test, vi } from 'vitest';
 import { samplesOf, sampleValue } from '../test/page.ts';
 import { type InitOptions, type Instrumentation, init } from './index.ts';
@@ -101,9 +103,98 @@ test("with the application's provider the metrics go there and no page is opened
   expect(ml.endpoint).toBeUndefined();
   const model = ml.model(identity);
   model.end(model.start());
-  const ok = samplesOf(await renderPage(application), 'ml_server_requests_total', { outcome: 'ok' });
-  expect(ok[0]?.value).toBe(1);
+  const page = await renderPage(application);
+  expect(samplesOf(page, 'ml_server_requests_total', { outcome: 'ok' })[0]?.value).toBe(1);
+  expect(samplesOf(page, 'gen_ai_server_request_duration_count')[0]?.value).toBe(1);
+  expect(samplesOf(page, 'ml_server_active_requests')[0]?.value).toBe(0);
+  expect(samplesOf(page, 'process_memory_usage')[0]?.value).toBeGreaterThan(1e7);
   await application.shutdown();
+});
+
+test('the page can be left to exporter-prometheus', async () => {
+  const [own, exporter] = [initForTest(), initForTest({ page: 'exporter-prometheus' })];
+  for (const ml of [own, exporter]) ml.model(identity).tokens({ input: 12, output: 30 });
+  globalMetrics.getMeter('application').createCounter('mails').add(2);
+  const names = (page: string) => [...page.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name).toSorted();
+  const [ours, theirs] = [await scrape(own), await scrape(exporter)];
+  expect(names(ours)).toEqual(expect.arrayContaining(names(theirs)));
+  for (const page of [ours, theirs])
+    expect(samplesOf(page, 'ml_server_tokens_total').map(sample => sample.value)).toEqual([12, 30]);
+});
+
+test("an application's own reader takes the producer, and sends it on by OTLP", async () => {
+  const ml = initForTest({ page: 'none', resources: false });
+  expect(ml.endpoint).toBeUndefined();
+  const collector = await startCollector();
+  const reader = new PeriodicExportingMetricReader({
+    exporter: new OTLPMetricExporter({ url: collector.url }),
+    exportIntervalMillis: 60_000,
+    metricProducers: [ml.producer],
+  });
+  const application = new MeterProvider({ readers: [reader] });
+  const model = ml.model(identity);
+  model.end(model.start());
+  await application.forceFlush();
+  const [duration] = collector.points('gen_ai.server.request.duration');
+  expect(duration).toMatchObject({ count: 1, explicitBounds: expect.arrayContaining([2, 5]) });
+  expect(collector.points('ml.server.requests').map(point => point.asDouble)).toEqual(
+    expect.arrayContaining([1, 0]),
+  );
+  await application.shutdown();
+  collector.close();
+});
+
+type OtlpPoint = Readonly<Record<string, unknown>>;
+
+/** Takes what an OTLP exporter sends as JSON. */
+async function startCollector() {
+  const metrics: {
+    name: string;
+    sum?: { dataPoints: OtlpPoint[] };
+    histogram?: { dataPoints: OtlpPoint[] };
+  }[] = [];
+  const server = createServer(async (request, response) => {
+    const sent = JSON.parse(Buffer.concat(await request.toArray()).toString());
+    metrics.push(
+      ...sent.resourceMetrics[0].scopeMetrics.flatMap((scope: { metrics: unknown[] }) => scope.metrics),
+    );
+    response.setHeader('content-type', 'application/json');
+    response.end('{}');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/metrics`,
+    points: (name: string) =>
+      metrics
+        .filter(metric => metric.name === name)
+        .flatMap(({ sum, histogram }) => (sum ?? histogram)?.dataPoints ?? []),
+    close: () => server.close(),
+  };
+}
+
+test('it says where the page is and who reaches it', async () => {
+  const said: string[] = [];
+  const ignore = () => {};
+  const info = (message: string) => void said.push(message);
+  diag.setLogger({ info, error: ignore, warn: ignore, debug: ignore, verbose: ignore }, DiagLogLevel.INFO);
+  const ml = initForTest();
+  await ml.ready;
+  diag.disable();
+  expect(said.filter(line => line.includes(ml.endpoint!) && /Only this machine/.test(line))).toHaveLength(1);
+});
+
+test("an application's callback that throws costs its own metric, and one that hangs is not waited for", async () => {
+  const ml = initForTest();
+  const meter = globalMetrics.getMeter('application');
+  meter.createObservableGauge('broken').addCallback(() => {
+    throw new Error('out of order');
+  });
+  meter.createObservableGauge('hanging').addCallback(() => new Promise(() => {}));
+  meter.createCounter('mails').add(2);
+  ml.model(identity);
+  const page = await scrape(ml);
+  expect(sampleValue(page, 'mails_total')).toBe(2);
+  expect(samplesOf(page, 'ml_server_active_requests')).toHaveLength(1);
 });
 
 test('OTEL_SDK_DISABLED turns everything off', async () => {

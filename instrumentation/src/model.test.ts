@@ -130,6 +130,10 @@ test.each([
   { reason: 'invalid_evaluation_name', call: wrongly(it => it.evaluate!('', 1)) },
   { reason: 'unknown_source', call: wrongly(it => it.evaluate!('accuracy', 1, { source: 'rumour' })) },
   { reason: 'invalid_rating', call: wrongly(it => it.feedback!(6, { min: 1, max: 5 })) },
+  { reason: 'invalid_token_count', call: wrongly(it => it.tokens!({ input: -1 })) },
+  { reason: 'invalid_token_count', call: wrongly(it => it.tokens!({ output: Number.NaN })) },
+  { reason: 'internal_error', call: wrongly(it => it.tokens!(null)) },
+  { reason: 'stale_ticket', call: wrongly(it => it.token!(undefined)) },
   { reason: 'stale_ticket', call: wrongly(it => it.end!(undefined)) },
   { reason: 'internal_error', call: wrongly(it => it.end!(Symbol('no number'))) },
 ])('what cannot be recorded is counted as $reason and not thrown', async ({ reason, call }) => {
@@ -145,4 +149,81 @@ test('evaluation names are capped, and the known ones go on', async () => {
   const page = recording.page();
   expect(samplesOf(page, 'ml_evaluation_score_count')).toHaveLength(maximumEvaluationNames);
   expect(samplesOf(page, 'ml_evaluation_score_count', { evaluation_name: 'name-0' })[0]?.value).toBe(2);
+});
+
+test('tokens are counted, and their times are those of answers', () => {
+  const ticket = model.start();
+  nowMs += 300;
+  model.token(ticket);
+  nowMs += 400;
+  model.token(ticket, 4);
+  model.end(ticket);
+  const failed = model.start();
+  model.token(failed);
+  model.fail(failed, new Error('no'));
+  const single = model.start();
+  model.token(single);
+  model.end(single);
+  const page = recording.page();
+  expect(sampleValue(page, 'gen_ai_server_time_to_first_token_sum', base)).toBe(0.3);
+  expect(sampleValue(page, 'gen_ai_server_time_to_first_token_count', base)).toBe(2);
+  // Four tokens after the first within 400 ms; an answer of one token has no time between tokens.
+  expect(sampleValue(page, 'gen_ai_server_time_per_output_token_sum', base)).toBe(0.1);
+  expect(sampleValue(page, 'gen_ai_server_time_per_output_token_count', base)).toBe(1);
+
+  model.tokens({ input: 20, output: 5 });
+  model.tokens({ output: 1 });
+  const counted = recording.page();
+  expect(sampleValue(counted, 'ml_server_tokens_total', { ...base, gen_ai_token_type: 'input' })).toBe(20);
+  expect(sampleValue(counted, 'ml_server_tokens_total', { ...base, gen_ai_token_type: 'output' })).toBe(6);
+});
+
+test('a stream is the answer of its request', async () => {
+  async function* answer() {
+    nowMs += 100;
+    yield 'a';
+    nowMs += 50;
+    yield 'b';
+  }
+  const stream = answer();
+  expect(model.stream(model.start(), stream)).toBe(stream);
+  for await (const _ of stream);
+  const left = model.stream(model.start(), answer());
+  for await (const _ of left) break;
+  const page = recording.page();
+  expect(sampleValue(page, 'ml_server_requests_total', { ...base, outcome: 'ok' })).toBe(1);
+  const cancelled = { ...base, outcome: 'cancelled', error_type: 'cancelled' };
+  expect(sampleValue(page, 'ml_server_requests_total', cancelled)).toBe(1);
+  expect(sampleValue(page, 'gen_ai_server_time_to_first_token_sum', base)).toBe(0.1);
+  expect(sampleValue(page, 'gen_ai_server_time_per_output_token_sum', base)).toBe(0.05);
+  expect(sampleValue(page, 'ml_server_active_requests', base)).toBe(0);
+});
+
+test('a stream that cannot be observed is counted, and its request is not left open', () => {
+  const frozen = Object.freeze({ async *[Symbol.asyncIterator]() {} });
+  expect(model.stream(model.start(), frozen)).toBe(frozen);
+  expect(recording.rejected('unobservable_stream')).toBe(1);
+  expect(sampleValue(recording.page(), 'ml_server_active_requests', base)).toBe(0);
+});
+
+test('the queue is who has arrived and not begun, where somebody says when the model begins', () => {
+  const [first, second] = [model.start(), model.start()];
+  expect(sampleValue(recording.page(), 'ml_server_queue_size', base)).toBe(0);
+  model.begin(first);
+  expect(sampleValue(recording.page(), 'ml_server_queue_size', base)).toBe(1);
+  model.fail(second, undefined, 'cancelled');
+  expect(sampleValue(recording.page(), 'ml_server_queue_size', base)).toBe(0);
+  model.end(first);
+  expect(sampleValue(recording.page(), 'ml_server_queue_size', base)).toBe(0);
+});
+
+test('a clock that jumps back costs the duration, which is counted, and not the outcome', () => {
+  const ticket = model.start();
+  nowMs -= 5_000;
+  model.end(ticket);
+  expect(recording.rejected('invalid_duration')).toBe(1);
+  const page = recording.page();
+  expect(sampleValue(page, 'ml_server_requests_total', { ...base, outcome: 'ok' })).toBe(1);
+  expect(sampleValue(page, 'gen_ai_server_request_duration_count', base)).toBe(0);
+  expect(sampleValue(page, 'gen_ai_server_request_duration_sum', base)).toBe(0);
 });

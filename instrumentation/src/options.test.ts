@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { resolveOptions } from './options.ts';
+import { type PageKind, resolveOptions } from './options.ts';
 
 const defaults = {
   serviceName: 'model-server',
@@ -49,4 +49,16 @@ test('everything that is wrong is said at once, with what to do', () => {
     resolveOptions({}, { OTEL_EXPORTER_PROMETHEUS_PORT: 'http', NEUROWEAVER_LATENCY_THRESHOLDS: '2,,5' });
   expect(resolve).toThrow(/port is NaN: give a whole number/);
   expect(resolve).toThrow(/latencyThresholdsSeconds is \[2, NaN, 5\]: give positive numbers/);
+});
+
+test('what is wrong with the page is said, with what to do', () => {
+  const tls = { key: '/nowhere/key.pem', cert: Buffer.from('pem') };
+  const options = { page: 'html' as PageKind, bearerToken: '', tls, maximumSeries: 0 };
+  const resolve = () => resolveOptions(options, {});
+  expect(resolve).toThrow(
+    /tls\.key is \/nowhere\/key\.pem, which cannot be read .*: give the path of a PEM file/,
+  );
+  expect(resolve).toThrow(/page is "html": give own, exporter-prometheus, none/);
+  expect(resolve).toThrow(/bearerToken is empty: give a secret/);
+  expect(resolve).toThrow(/maximumSeries is 0: give a positive number/);
 });

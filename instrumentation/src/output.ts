@@ -53,7 +53,7 @@ function serveOwnPage(store: Store, rejections: Rejections, settings: Settings):
     async answer(request, response) {
       const format = formatFor(request.headers.accept);
       const foreign = await collectFrom(provider);
-      await sendPage(response, format.contentType, writer.write(foreign, format));
+      await sendPage(response, format.contentType, page => writer.write(page, foreign, format));
     },
   });
   return { endpoint, close: closing(endpoint, provider) };

@@ -38,13 +38,13 @@ export function createQualityRecorder(base: LabelSet, context: QualityContext): 
   return {
     evaluate(name, score, options) {
       if (isScore(score))
-        scoresOf(name, options?.source ?? 'label')?.record(roundKeepingMean(score, scoreSteps, random));
+        scoresOf(name, options?.source ?? 'label')?.recordEdge(roundKeepingMean(score, scoreSteps, random));
       else rejections.count('invalid_score');
     },
     feedback(rating, scale) {
       const score = normalizeRating(rating, scale?.min ?? 0, scale?.max ?? 1);
       if (score === undefined) rejections.count('invalid_rating');
-      else ratings.record(roundKeepingMean(score, ratingSteps, random));
+      else ratings.recordEdge(roundKeepingMean(score, ratingSteps, random));
     },
   };
 }

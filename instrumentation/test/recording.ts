@@ -1,4 +1,5 @@
 import { emptyResource } from '@opentelemetry/resources';
+import { createBytes, writtenBytes } from '../src/page/bytes.ts';
 import { type Format, prometheusText } from '../src/page/format.ts';
 import { createPageWriter } from '../src/page/writer.ts';
 import { createStore, type Store } from '../src/record/store.ts';
@@ -18,7 +19,11 @@ export function startRecording(maximumSeries = 20_000): Recording {
   const rejections = createRejections(recorder);
   const writer = createPageWriter(recorder, rejections);
   const nothingElse = { resource: emptyResource(), scopeMetrics: [] };
-  const page = (format = prometheusText) => [...writer.write(nothingElse, format)].join('');
+  const page = (format = prometheusText) => {
+    const bytes = createBytes();
+    for (const _ of writer.write(bytes, nothingElse, format));
+    return writtenBytes(bytes).toString();
+  };
   return {
     recorder,
     rejections,

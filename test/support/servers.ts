@@ -24,14 +24,21 @@ export interface ServerOptions {
   readonly port?: number;
 }
 
-/** Starts Prometheus on a free port of the loopback and waits until it is ready. POST /-/reload is open. */
-export async function startPrometheus({ config, folder, port }: ServerOptions): Promise<RunningServer> {
+/**
+ * Starts Prometheus on a free port of the loopback and waits until it is ready. POST /-/reload is open.
+ * @param features that are not on by default, such as `exemplar-storage`
+ */
+export async function startPrometheus(
+  { config, folder, port }: ServerOptions,
+  features: readonly string[] = [],
+): Promise<RunningServer> {
   const configPath = await writeConfig(folder, 'prometheus.yml', config);
   return startOn(port, 'Prometheus', ['prometheus'], folder, address => [
     `--config.file=${configPath}`,
     `--storage.tsdb.path=${join(folder, 'prometheus-data')}`,
     `--web.listen-address=${address}`,
     '--web.enable-lifecycle',
+    ...features.map(feature => `--enable-feature=${feature}`),
   ]);
 }
 

@@ -1,6 +1,7 @@
-import { type DataPoint, DataPointType, type Histogram, type MetricData } from '@opentelemetry/sdk-metrics';
+import { type DataPoint, DataPointType, type MetricData } from '@opentelemetry/sdk-metrics';
+import type { Bytes } from './bytes.ts';
 import type { FamilyHead } from './format.ts';
-import { edgeTexts, histogramLines, sampleLine } from './lines.ts';
+import { histogramText, writeHistogram, writeSample } from './lines.ts';
 import { labelsText, metricName } from './text.ts';
 
 /** The head of a metric of the application's own; undefined where Prometheus' formats have nothing for it. */
@@ -26,31 +27,35 @@ function kindOf(metric: MetricData): 'counter' | 'gauge' | 'histogram' | undefin
   }
 }
 
-/** Writes the samples of one metric, point by point. `onCollision` hears of labels that could not stay as they are. */
-export function* foreignSamples(
+/** Writes the samples of one metric, and pauses after each. `onCollision` hears of labels that could not stay. */
+export function* writeForeign(
+  page: Bytes,
   name: string,
   metric: MetricData,
   onCollision: () => void,
-): Generator<string> {
+): Generator<void> {
   const labelsOf = ({ attributes }: DataPoint<unknown>, reserved?: string) => {
     const { text, collided } = labelsText(attributes, reserved);
     if (collided) onCollision();
-    return text;
+    return Buffer.from(text);
   };
   switch (metric.dataPointType) {
     case DataPointType.SUM:
     case DataPointType.GAUGE:
-      for (const point of metric.dataPoints) yield sampleLine(name, labelsOf(point), point.value);
+      for (const point of metric.dataPoints) {
+        writeSample(page, Buffer.from(name), labelsOf(point), point.value);
+        yield;
+      }
       return;
     case DataPointType.HISTOGRAM:
-      for (const point of metric.dataPoints) yield histogramOf(name, labelsOf(point, 'le'), point.value);
+      for (const point of metric.dataPoints) {
+        const { buckets, sum } = point.value;
+        const text = histogramText(name, buckets.boundaries);
+        writeHistogram(page, text, { labels: labelsOf(point, 'le'), counts: buckets.counts, begin: 0, sum });
+        yield;
+      }
       return;
     case DataPointType.EXPONENTIAL_HISTOGRAM:
       return;
   }
-}
-
-function histogramOf(name: string, labels: string, { buckets, sum }: Histogram): string {
-  const { boundaries, counts } = buckets;
-  return histogramLines({ name, edges: edgeTexts(boundaries), labels, counts, begin: 0, sum });
 }

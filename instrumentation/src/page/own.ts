@@ -1,53 +1,62 @@
 import { prometheusName } from '../metrics.ts';
 import type { RecordedMetric } from '../record/store.ts';
+import type { Bytes } from './bytes.ts';
 import type { Format } from './format.ts';
-import { edgeTexts, histogramLines, sampleLine } from './lines.ts';
+import { histogramText, writeHistogram, writeSample } from './lines.ts';
 import { labelsText } from './text.ts';
 
-/** Writes the samples of a recorded metric, series by series. */
-export type SampleWriter = (metric: RecordedMetric, format: Format) => Generator<string>;
+/** Writes the samples of a recorded metric, and pauses after each series. */
+export type SampleWriter = (page: Bytes, metric: RecordedMetric, format: Format) => Generator<void>;
 
-/** The writer keeps each series' labels as text: making them anew is most of the cost of a page. */
+/** The writer keeps each series' labels as bytes: making them anew would be most of the cost of a page. */
 export function createSampleWriter(): SampleWriter {
-  const cached = new WeakMap<RecordedMetric, string[]>();
-  return (metric, format) => {
-    const texts = cached.get(metric) ?? [];
-    cached.set(metric, texts);
+  const cached = new WeakMap<RecordedMetric, Buffer[]>();
+  return (page, metric, format) => {
+    const known = cached.get(metric) ?? [];
+    cached.set(metric, known);
     const labelsAt = (place: number) => {
-      texts[place] ??= labelsText(metric.series.labelSets[place]!).text;
-      return texts[place];
+      known[place] ??= Buffer.from(labelsText(metric.series.labelSets[place]!).text);
+      return known[place];
     };
     return metric.definition.kind === 'histogram'
-      ? histogramSamples(metric, labelsAt, format)
-      : numberSamples(metric, labelsAt);
+      ? writeHistograms(page, metric, labelsAt, format)
+      : writeNumbers(page, metric, labelsAt);
   };
 }
 
-type LabelsAt = (place: number) => string;
+type LabelsAt = (place: number) => Uint8Array;
 
-function* numberSamples({ definition, series }: RecordedMetric, labelsAt: LabelsAt): Generator<string> {
-  const name = prometheusName(definition);
+function* writeNumbers(
+  page: Bytes,
+  { definition, series }: RecordedMetric,
+  labelsAt: LabelsAt,
+): Generator<void> {
+  const name = Buffer.from(prometheusName(definition));
   for (let place = 1; place < series.labelSets.length; place++) {
     const value = series.numbers[place * series.width]!;
-    if (!Number.isNaN(value)) yield sampleLine(name, labelsAt(place), value);
+    if (!Number.isNaN(value)) writeSample(page, name, labelsAt(place), value);
+    yield;
   }
 }
 
-function* histogramSamples(
-  metric: RecordedMetric,
+function* writeHistograms(
+  page: Bytes,
+  { definition, edges, series, exemplars }: RecordedMetric,
   labelsAt: LabelsAt,
   { exemplar }: Format,
-): Generator<string> {
-  const { series, exemplars } = metric;
-  const common = {
-    name: prometheusName(metric.definition),
-    edges: edgeTexts(metric.edges),
-    ...(exemplars.size > 0 && { after: (at: number) => exemplar(exemplars.get(at)) }),
-  };
+): Generator<void> {
+  const text = histogramText(prometheusName(definition), edges);
+  const after = exemplars.size === 0 ? undefined : (at: number) => exemplar(exemplars.get(at));
   for (let place = 1; place < series.labelSets.length; place++) {
-    const begin = place * series.width;
-    const { numbers: counts } = series;
-    const sum = counts[begin + series.width - 1];
-    yield histogramLines({ ...common, labels: labelsAt(place), counts, begin, sum });
+    const { numbers: counts, width } = series;
+    const begin = place * width;
+    writeHistogram(page, text, {
+      labels: labelsAt(place),
+      counts,
+      begin,
+      sum: counts[begin + width - 1],
+      after,
+    });
+    yield;
   }
 }

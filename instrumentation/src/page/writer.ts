@@ -3,28 +3,29 @@ import type { MetricData, ResourceMetrics } from '@opentelemetry/sdk-metrics';
 import { prometheusName } from '../metrics.ts';
 import type { RecordedMetric, Store } from '../record/store.ts';
 import type { Rejections } from '../rejections.ts';
-import { foreignHead, foreignSamples } from './foreign.ts';
+import { type Bytes, writeText } from './bytes.ts';
+import { foreignHead, writeForeign } from './foreign.ts';
 import type { FamilyHead, Format } from './format.ts';
-import { sampleLine } from './lines.ts';
+import { writeSample } from './lines.ts';
 import { createSampleWriter } from './own.ts';
 import { labelsText } from './text.ts';
 
-/** Writes the page in pieces of one series each, so that whoever sends it can let others run in between. */
+/** Writes the page, and pauses after each series, so that whoever sends it can let others run in between. */
 export interface PageWriter {
   /** @param foreign what the application records through OpenTelemetry itself, and the process' resource */
-  write(foreign: ResourceMetrics, format: Format): Generator<string>;
+  write(page: Bytes, foreign: ResourceMetrics, format: Format): Generator<void>;
 }
 
 export function createPageWriter(store: Store, rejections: Rejections): PageWriter {
   const writeOwn = createSampleWriter();
   const onCollision = () => rejections.count('colliding_labels');
 
-  function* writeFamily({ head, own, foreign }: Family, format: Format): Generator<string> {
-    yield format.head(head);
-    if (own !== undefined) yield* writeOwn(own, format);
+  function* writeFamily(page: Bytes, { head, own, foreign }: Family, format: Format): Generator<void> {
+    writeText(page, format.head(head));
+    if (own !== undefined) yield* writeOwn(page, own, format);
     for (const metric of foreign) {
       try {
-        yield* foreignSamples(head.name, metric, onCollision);
+        yield* writeForeign(page, head.name, metric, onCollision);
       } catch (error) {
         // An attribute that cannot be written costs its own metric, not the page.
         rejections.count('internal_error');
@@ -34,10 +35,11 @@ export function createPageWriter(store: Store, rejections: Rejections): PageWrit
   }
 
   return {
-    *write({ resource, scopeMetrics }, format) {
+    *write(page, { resource, scopeMetrics }, format) {
       const { text, collided } = labelsText(resource.attributes);
       if (collided) onCollision();
-      yield format.head(targetInfo) + sampleLine(targetInfo.name, text, 1);
+      writeText(page, format.head(targetInfo));
+      writeSample(page, Buffer.from(targetInfo.name), Buffer.from(text), 1);
       const metrics = scopeMetrics.flatMap(scope => scope.metrics);
       const { families, conflicts } = familiesOf(store.read(), metrics);
       for (const name of conflicts) {
@@ -46,8 +48,8 @@ export function createPageWriter(store: Store, rejections: Rejections): PageWrit
           `The metric ${name} is left off the metrics page: the name is taken by one of another type`,
         );
       }
-      for (const family of families) yield* writeFamily(family, format);
-      yield format.end;
+      for (const family of families) yield* writeFamily(page, family, format);
+      writeText(page, format.end);
     },
   };
 }

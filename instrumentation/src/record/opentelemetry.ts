@@ -37,8 +37,14 @@ export function createOpenTelemetryRecorder(
   return {
     histogram(key, labels) {
       const record = (value: number) => instruments[key].record(value, labels);
-      // The SDK takes the exemplars itself.
-      return { record, recordBetween: recordingBetween(record), exemplify() {} };
+      const edges = edgesWithThresholds(metrics[key], latencyThresholdsSeconds);
+      return {
+        record,
+        recordBetween: recordingBetween(record),
+        recordEdge: edge => record(edges[edge]!),
+        // The SDK takes the exemplars itself.
+        exemplify() {},
+      };
     },
     counter(key, labels) {
       instruments[key].add(0, labels);

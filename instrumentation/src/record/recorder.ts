@@ -24,6 +24,8 @@ export interface Histogram {
    * went back. Entries instead of times, because a number with a fraction that is passed on can cost an object.
    */
   recordBetween(timesMs: Float64Array, from: number, to: number): boolean;
+  /** Records the value of a bucket edge, by its place among the edges. */
+  recordEdge(edge: number): void;
   /** Names a trace as the example of the bucket that the value, which was recorded, is in. */
   exemplify(value: number, span: SpanContext): void;
 }

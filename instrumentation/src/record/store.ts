@@ -94,6 +94,11 @@ function histogramAt(stored: StoredMetric, labels: LabelSet): Histogram {
       measured[0] = (timesMs[to]! - timesMs[from]!) / 1000;
       return recordMeasured(stored, begin);
     },
+    recordEdge(edge) {
+      const { numbers, width } = stored.series;
+      numbers[begin + edge]! += 1;
+      numbers[begin + width - 1]! += stored.edges[edge]!;
+    },
     exemplify(value, { traceId, spanId }) {
       if (!(value >= 0)) return;
       measured[0] = value;
