@@ -1,4 +1,5 @@
 import { assess } from './assess.ts';
+import { instrumentation } from './instrumentation.ts';
 import { read } from './read.ts';
 import type { Result } from './side-by-side.ts';
 
@@ -8,4 +9,4 @@ export interface Benchmark {
   run(progress: (line: string) => void): Promise<readonly Result[]>;
 }
 
-export const benchmarks: Readonly<Record<string, Benchmark>> = { assess, read };
+export const benchmarks: Readonly<Record<string, Benchmark>> = { assess, read, instrumentation };
