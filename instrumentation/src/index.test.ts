@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -195,6 +195,27 @@ test("an application's callback that throws costs its own metric, and one that h
   const page = await scrape(ml);
   expect(sampleValue(page, 'mails_total')).toBe(2);
   expect(samplesOf(page, 'ml_server_active_requests')).toHaveLength(1);
+});
+
+test('a scraper that hangs up while values are collected leaves the server as it was', async () => {
+  const ml = initForTest();
+  await ml.ready;
+  const collecting = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  globalMetrics
+    .getMeter('application')
+    .createObservableGauge('slow')
+    .addCallback(async () => {
+      collecting.resolve();
+      await released.promise;
+    });
+  const impatient = get(ml.endpoint!, { agent: false }).on('error', () => {});
+  await collecting.promise;
+  impatient.destroy();
+  // Answered after the server has seen the connection close.
+  await fetch(new URL('/', ml.endpoint!));
+  released.resolve();
+  expect(samplesOf(await scrape(ml), 'ml_telemetry_rejected_total').length).toBeGreaterThan(0);
 });
 
 test('OTEL_SDK_DISABLED turns everything off', async () => {

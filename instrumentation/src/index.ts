@@ -44,6 +44,7 @@ export function init(options: InitOptions = {}): Instrumentation {
   const stopResources =
     settings.resources && !isDisabled(process.env) ? measureResources(recorder, rejections) : () => {};
   const gateway = createGateway({ recorder, rejections });
+  recorder.gauge('processStartTime', {}).set(processStartSeconds);
   return {
     model: createModels({ recorder, rejections, maximumModels: settings.maximumSeries }),
     gateway: () => gateway,
@@ -58,3 +59,6 @@ export function init(options: InitOptions = {}): Instrumentation {
     },
   };
 }
+
+/** Taken once, so that a corrected system clock does not look like a new process. */
+const processStartSeconds = performance.timeOrigin / 1000;

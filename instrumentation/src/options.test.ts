@@ -51,14 +51,17 @@ test('everything that is wrong is said at once, with what to do', () => {
   expect(resolve).toThrow(/latencyThresholdsSeconds is \[2, NaN, 5\]: give positive numbers/);
 });
 
-test('what is wrong with the page is said, with what to do', () => {
-  const tls = { key: '/nowhere/key.pem', cert: Buffer.from('pem') };
-  const options = { page: 'html' as PageKind, bearerToken: '', tls, maximumSeries: 0 };
-  const resolve = () => resolveOptions(options, {});
-  expect(resolve).toThrow(
-    /tls\.key is \/nowhere\/key\.pem, which cannot be read .*: give the path of a PEM file/,
-  );
-  expect(resolve).toThrow(/page is "html": give own, exporter-prometheus, none/);
-  expect(resolve).toThrow(/bearerToken is empty: give a secret/);
-  expect(resolve).toThrow(/maximumSeries is 0: give a positive number/);
+const pem = (text: string) => Buffer.from(text);
+
+test.each([
+  { options: { page: 'html' as PageKind }, problem: /page is "html": give own, exporter-prometheus, none/ },
+  { options: { bearerToken: '' }, problem: /bearerToken is empty: give a secret/ },
+  { options: { maximumSeries: 0 }, problem: /maximumSeries is 0: give a positive number/ },
+  {
+    options: { tls: { key: '/nowhere/key.pem', cert: pem('') } },
+    problem: /tls cannot be used \(.*key is \/nowhere\/key\.pem, which cannot be read/,
+  },
+  { options: { tls: { key: pem('no'), cert: pem('no') } }, problem: /tls cannot be used .*: give a key and/ },
+])('$options is refused with what to do', ({ options, problem }) => {
+  expect(() => resolveOptions(options, {})).toThrow(problem);
 });

@@ -1,11 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import type { MeterProvider } from '@opentelemetry/api';
 import { defaultLatencyThresholdsSeconds } from './metrics.ts';
 
-/**
- * Who writes the metrics page: this package, without holding up requests; OpenTelemetry's exporter-prometheus; or
- * nobody, because a reader of the application's own takes `producer`.
- */
 const pageKinds = ['own', 'exporter-prometheus', 'none'] as const;
 export type PageKind = (typeof pageKinds)[number];
 
@@ -21,6 +18,10 @@ export interface InitOptions {
    * Default: NEUROWEAVER_LATENCY_THRESHOLDS (`2,5`), else 2 and 5.
    */
   readonly latencyThresholdsSeconds?: readonly number[];
+  /**
+   * Who writes the metrics page: this package, without holding up requests (`own`, the default); OpenTelemetry's
+   * exporter; or nobody, because a reader of the application's own takes `producer`.
+   */
   readonly page?: PageKind;
   /** What a scraper has to show as `Authorization: Bearer …`. Default: anybody who can connect may read the page. */
   readonly bearerToken?: string;
@@ -61,10 +62,7 @@ export function resolveOptions(options: InitOptions, environment: NodeJS.Process
       options.latencyThresholdsSeconds ?? parseThresholds(environment.NEUROWEAVER_LATENCY_THRESHOLDS),
     page: options.page ?? 'own',
     bearerToken: options.bearerToken,
-    tls: options.tls && {
-      key: readPem('key', options.tls.key, problems),
-      cert: readPem('cert', options.tls.cert, problems),
-    },
+    tls: options.tls && readTls(options.tls, problems),
     resources: options.resources ?? true,
     maximumSeries: options.maximumSeries ?? 20_000,
     meterProvider: options.meterProvider,
@@ -74,13 +72,25 @@ export function resolveOptions(options: InitOptions, environment: NodeJS.Process
   return settings;
 }
 
-function readPem(name: string, source: string | Buffer, problems: string[]): Buffer {
+function readTls(tls: Required<InitOptions>['tls'], problems: string[]): Settings['tls'] {
+  try {
+    const [key, cert] = [readPem('key', tls.key), readPem('cert', tls.cert)];
+    createSecureContext({ key, cert });
+    return { key, cert };
+  } catch (error) {
+    problems.push(
+      `- tls cannot be used (${error}): give a key and its certificate, as PEM or as paths of PEM files`,
+    );
+    return undefined;
+  }
+}
+
+function readPem(name: string, source: string | Buffer): Buffer {
   if (typeof source !== 'string') return source;
   try {
     return readFileSync(source);
-  } catch (error) {
-    problems.push(`- tls.${name} is ${source}, which cannot be read (${error}): give the path of a PEM file`);
-    return Buffer.alloc(0);
+  } catch (cause) {
+    throw new Error(`${name} is ${source}, which cannot be read: ${cause}`, { cause });
   }
 }
 

@@ -25,6 +25,7 @@ export interface RequestContext {
 
 export function createRequestRecorder(context: RequestContext): RequestRecorder {
   const { series, rejections, tickets, owner } = context;
+  const times = createTimeRecorder(context);
   let active = 0;
   let waiting = 0;
   let anyBegun = false;
@@ -37,31 +38,7 @@ export function createRequestRecorder(context: RequestContext): RequestRecorder 
     return slot;
   }
 
-  function recordBetween(histogram: Histogram, slot: number, from: Moment, to: Moment): void {
-    const recorded = histogram.recordBetween(tickets.times(), tickets.at(slot, from), tickets.at(slot, to));
-    if (!recorded) rejections.count('invalid_duration');
-  }
-
-  function recordDurations(slot: number, duration: Histogram): void {
-    tickets.mark(slot, moments.ended);
-    recordBetween(duration, slot, moments.arrived, moments.ended);
-    if (tickets.isMarked(slot, moments.begun))
-      recordBetween(series.inferenceDuration, slot, moments.begun, moments.ended);
-    const span = sampledSpan();
-    if (span !== undefined) duration.exemplify(secondsBetween(slot, moments.arrived, moments.ended), span);
-  }
-
-  function recordTokenTimes(slot: number): void {
-    recordBetween(series.timeToFirstToken, slot, moments.arrived, moments.firstToken);
-    const others = tickets.tokenCount(slot) - 1;
-    if (!tickets.isMarked(slot, moments.lastToken)) return;
-    series.timePerOutputToken.record(secondsBetween(slot, moments.firstToken, moments.lastToken) / others);
-  }
-
-  function secondsBetween(slot: number, from: Moment, to: Moment): number {
-    return (tickets.times()[tickets.at(slot, to)]! - tickets.times()[tickets.at(slot, from)]!) / 1000;
-  }
-
+  /** First of all, so that nothing can leave a request open; what the slot holds stays until another one opens it. */
   function close(slot: number): void {
     active -= 1;
     if (!tickets.isMarked(slot, moments.begun)) waiting -= 1;
@@ -85,7 +62,7 @@ export function createRequestRecorder(context: RequestContext): RequestRecorder 
       tickets.mark(slot, moments.begun);
       waiting -= 1;
       anyBegun = true;
-      recordBetween(series.queueDuration, slot, moments.arrived, moments.begun);
+      times.recordQueue(slot);
     },
     token(ticket, count = 1) {
       const slot = findSlot(ticket);
@@ -100,24 +77,63 @@ export function createRequestRecorder(context: RequestContext): RequestRecorder 
     end(ticket) {
       const slot = findSlot(ticket);
       if (slot === undefined) return;
-      series.answered.add(1);
-      recordDurations(slot, series.requestDuration);
-      if (tickets.tokenCount(slot) > 0) recordTokenTimes(slot);
       close(slot);
+      series.answered.add(1);
+      times.recordDurations(slot, series.requestDuration);
+      if (tickets.tokenCount(slot) > 0) times.recordTokens(slot);
     },
     fail(ticket, error, outcome) {
       const slot = findSlot(ticket);
       if (slot === undefined) return;
+      close(slot);
       const failure = describeFailure(error, outcome);
       series.failed.get(failure)!.add(1);
       // A client that left says nothing about how long the answer would have taken.
-      if (failure.outcome !== 'cancelled') recordDurations(slot, series.failedDuration(failure.errorType));
-      close(slot);
+      if (failure.outcome !== 'cancelled')
+        times.recordDurations(slot, series.failedDuration(failure.errorType));
     },
     updateGauges() {
       series.activeRequests.set(active);
       // Where nobody says when the model begins, nothing is known of a queue.
       series.queueSize.set(anyBegun ? waiting : 0);
+    },
+  };
+}
+
+/** Records how long the stages of a request took, from what its slot holds. */
+interface TimeRecorder {
+  recordQueue(slot: number): void;
+  /** The request ends now. */
+  recordDurations(slot: number, duration: Histogram): void;
+  recordTokens(slot: number): void;
+}
+
+function createTimeRecorder({ series, rejections, tickets }: RequestContext): TimeRecorder {
+  function recordBetween(histogram: Histogram, slot: number, from: Moment, to: Moment): void {
+    const recorded = histogram.recordBetween(tickets.times(), tickets.at(slot, from), tickets.at(slot, to));
+    if (!recorded) rejections.count('invalid_duration');
+  }
+
+  function secondsBetween(slot: number, from: Moment, to: Moment): number {
+    return (tickets.times()[tickets.at(slot, to)]! - tickets.times()[tickets.at(slot, from)]!) / 1000;
+  }
+
+  return {
+    recordQueue: slot => recordBetween(series.queueDuration, slot, moments.arrived, moments.begun),
+    recordDurations(slot, duration) {
+      tickets.mark(slot, moments.ended);
+      recordBetween(duration, slot, moments.arrived, moments.ended);
+      if (tickets.isMarked(slot, moments.begun))
+        recordBetween(series.inferenceDuration, slot, moments.begun, moments.ended);
+      const span = sampledSpan();
+      if (span !== undefined) duration.exemplify(secondsBetween(slot, moments.arrived, moments.ended), span);
+    },
+    recordTokens(slot) {
+      recordBetween(series.timeToFirstToken, slot, moments.arrived, moments.firstToken);
+      if (!tickets.isMarked(slot, moments.lastToken)) return;
+      const others = tickets.tokenCount(slot) - 1;
+      const othersSeconds = secondsBetween(slot, moments.firstToken, moments.lastToken);
+      series.timePerOutputToken.record(othersSeconds / others);
     },
   };
 }

@@ -22,14 +22,13 @@ export async function sendPage(
   response.setTimeout(stalledAfterMs, () => response.destroy());
   const page = createBytes();
   const writing = write(page);
-  while (!writeSlice(page, writing)) {
+  while (!response.destroyed && !writeSlice(page, writing)) {
     await sent(response, writtenBytes(page));
     await nextTurn();
-    if (response.destroyed) return;
     page.length = 0;
   }
   // A page of one slice, as most are, gets a content-length and leaves in one write.
-  response.end(writtenBytes(page));
+  if (!response.destroyed) response.end(writtenBytes(page));
 }
 
 /** Whether the page is complete. */

@@ -3,12 +3,12 @@ export interface Buckets {
   /** Upper, inclusive edges in ascending order, then infinity. */
   readonly edges: Float64Array;
   /** The lowest bucket of all doubles that share their exponent and the next two bits. */
-  readonly lowest: Uint8Array;
+  readonly lowest: Uint16Array;
 }
 
-/** @param edges in ascending order, fewer than 255 */
+/** @param edges in ascending order */
 export function createBuckets(edges: readonly number[]): Buckets {
-  const lowest = new Uint8Array(2 ** keyBits);
+  const lowest = new Uint16Array(2 ** keyBits);
   let bucket = 0;
   for (let key = 0; key < lowest.length; key++) {
     const smallest = smallestWithKey(key);
