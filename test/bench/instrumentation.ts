@@ -56,7 +56,7 @@ function scrape(progress: (line: string) => void): Promise<Result> {
   });
 }
 
-const blockRounds = 5;
+const blockRounds = 3;
 
 function block(progress: (line: string) => void): Promise<Result> {
   const script = fileURLToPath(new URL('scraping.ts', import.meta.url));
