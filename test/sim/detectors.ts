@@ -42,13 +42,16 @@ export function ours({ policy, signals, model }: Watched): Ours {
   };
 }
 
-export function alarmOf({ at, signals, silence }: Assessment): Alarm {
+export function alarmOf(assessment: Assessment): Alarm {
+  const { at, silence, verdict } = assessment;
   const alarm = {
     fired: { warning: false, critical: false },
     stands: { warning: false, critical: false },
     silent: silence !== undefined,
   };
-  for (const { levels: assessed } of signals)
+  // What is behind a verdict is only put together when asked for; behind this one nothing stands that can be seen.
+  if (verdict.kind === 'healthy') return alarm;
+  for (const { levels: assessed } of assessment.signals)
     for (const level of levels) {
       if (assessed[level].stands) alarm.stands[level] = true;
       if (assessed[level].firedAt === at) alarm.fired[level] = true;
