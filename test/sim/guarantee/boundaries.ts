@@ -10,8 +10,10 @@ export const rareBoundaries: readonly Boundary[] = [
     ...everyRate({ signal: 'success', level: 'critical', tickSeconds }),
     // As many slow requests are allowed at critical as at warning, with the smaller budget.
     ...everyRate({ signal: 'latency', level: 'critical', tickSeconds }),
-    ...bothLevels('beta, sd 0.12', rates, tickSeconds),
   ]),
+  ...bothLevels('beta, sd 0.12', rates, 5),
+  // At fewer requests most ticks of a second are empty, and half of all the work would go into these two.
+  ...bothLevels('beta, sd 0.12', [1, 10, 100], 1),
   ...bothLevels('pass or fail', rates, 5),
   ...bothLevels('half perfect', rates, 5),
   // Scores that hardly vary tell a mild change slowly: at fewer requests the horizon would be months.

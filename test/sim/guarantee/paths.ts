@@ -17,8 +17,8 @@ import type { Detector, Setting } from './boundary.ts';
  * P(H/2 < T ≤ H) = E_Q[dP/dQ; H/2 < T ≤ H], whatever the detector is (Siegmund, "Sequential Analysis", 1985, on
  * likelihood ratios at stopping times). What is drawn follows from the theorem that is to be shown: where the detector
  * keeps to it, mean_k R_k(T) ≥ A when it fires, so that no path weighs more than H/A. Hence P(T ≤ H) ≤ H/A (Pollak,
- * Ann. Statist. 1985; as e-detectors: Shin, Ramdas and Rinaldo, 2023), and the relative error of the estimate is bounded
- * however rare the alarm is.
+ * Ann. Statist. 1985; as e-detectors: Shin, Ramdas and Rinaldo, 2023), and a few hundred paths tell the probability to a
+ * small part of that, however rare the alarm is.
  *
  * The horizon outlasts the memory: an excursion to A takes the mildest alternative about ln A / I ticks, I being its
  * information a tick, and the second half begins after twice that. R begins at 0 again after every alarm, so that the

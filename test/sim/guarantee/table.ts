@@ -54,8 +54,9 @@ const rareHeadings = [
   'heaviest',
   'days',
 ];
-const rareLegend = `allowed: what the budget of the model leaves to each of its streams; low, high: 95 % interval, for any number of paths; alarms: paths that fired
-in the second half of the horizon; heaviest: the largest weight of any alarm over that of the theorem, H/A; days: horizon`;
+const rareLegend = `allowed: what the budget of the model leaves to each of its streams; low, high: 95 % interval, for any number of
+paths; alarms: paths that fired in the second half of the horizon; heaviest: the largest weight of an alarm over H/A, which
+the theorem lets none exceed; days: horizon`;
 
 function rareCells(rare: Rare): string[] {
   const { allowed, estimated, low95, high95, shareOfBudget, paths, alarms, heaviestShare, horizonDays } =
