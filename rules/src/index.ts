@@ -9,6 +9,7 @@ export {
 } from './expressions.ts';
 export { type CounterMeaning, meaningOf } from './meaning.ts';
 export {
+  type Approval,
   type Detection,
   type DriverConfig,
   type Failback,
