@@ -61,6 +61,7 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
     generation: gauge(exported.routeGeneration, 'Generation of the desired state'),
     phase: gauge(exported.routePhase, '1 for the phase that the route is in'),
     converged: gauge(exported.routeConverged, '1 when the gateway holds the desired state'),
+    proposal: gauge(exported.routeProposal, '1 while a change waits for a person'),
     switchedAt: gauge(exported.switchedAt, 'When the desired state last changed, in seconds since the epoch'),
     lastEvaluation: gauge(
       exported.lastEvaluation,
@@ -89,7 +90,7 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
             observer.observe(gauges.value, measuredValue(assessed, level), withLevel);
         }
       }
-    for (const [route, { state, gateway }] of now.routes) {
+    for (const [route, { state, gateway, proposal }] of now.routes) {
       for (const [model, weight] of Object.entries(state.weights))
         observer.observe(gauges.weight, weight, { route, model });
       for (const phase of ['primary', 'failed_over', 'probing', 'ramping'])
@@ -97,6 +98,10 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
       observer.observe(gauges.generation, state.generation, { route });
       observer.observe(gauges.converged, gateway.kind === 'converged' ? 1 : 0, { route });
       observer.observe(gauges.switchedAt, state.updatedAt / 1000, { route });
+      if (proposal) {
+        const { mode, kind, from, to } = proposal;
+        observer.observe(gauges.proposal, 1, { route, mode, kind, from, to });
+      }
     }
   }, Object.values(gauges));
   return {

@@ -18,11 +18,12 @@ export function endOf(
   open: Proposal,
   { route, decision, now }: Following,
 ): 'withdrawn' | 'superseded' | 'expired' | undefined {
+  if (open.mode !== route.mode) return 'superseded';
   const expired = open.expiresAt !== undefined && now >= open.expiresAt ? 'expired' : undefined;
   // Nobody can look, so nothing speaks against it.
   if (decision.reason === 'unknown') return expired;
   if (!isChange(decision)) return 'withdrawn';
-  return open.mode === route.mode && isSameChange(open, decision) ? expired : 'superseded';
+  return isSameChange(open, decision) ? expired : 'superseded';
 }
 
 /**

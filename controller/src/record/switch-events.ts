@@ -1,5 +1,5 @@
 import type { SignalName } from '@relaycore/rules';
-import type { Weights } from '../types.ts';
+import type { ReasonCode, Weights } from '../types.ts';
 import type { Database, Transaction } from './database.ts';
 
 export type SwitchKind = 'failover' | 'probe' | 'ramp' | 'failback' | 'manual';
@@ -96,13 +96,16 @@ export async function outcomeOf(database: Database, route: string, generation: n
   return rows[0]?.outcome ?? 'pending';
 }
 
-/** The models that automatic failovers have left since a time; those that went back to the backup that served left none. */
+/** Why a failover leaves a model; the other ones go back to the backup that serves already. */
+export const leavingReasons: readonly ReasonCode[] = ['degraded', 'backup_degraded'];
+
+/** The models that automatic failovers have left since a time. */
 export async function modelsLeftSince(database: Database, since: number): Promise<ReadonlySet<string>> {
   const rows = await database.query<{ model: string }>(
     `SELECT DISTINCT from_model AS model FROM relaycore.model_switch_events
      WHERE kind = 'failover' AND switch_timestamp > $1 AND actor = $2
-       AND decision ->> 'reason' IN ('degraded', 'backup_degraded')`,
-    [new Date(since), controllerActor],
+       AND decision ->> 'reason' = ANY($3)`,
+    [new Date(since), controllerActor, leavingReasons],
   );
   return new Set(rows.map(({ model }) => model));
 }
