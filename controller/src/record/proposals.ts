@@ -82,6 +82,20 @@ export async function lastRefused(
   return rows.map(proposalOf)[0];
 }
 
+/** What waited for a person at a time. */
+export async function openProposalAt(
+  database: Queryable,
+  route: string,
+  at: number,
+): Promise<Proposal | undefined> {
+  const rows = await database.query<Row>(
+    `SELECT * FROM relaycore.proposals
+     WHERE route = $1 AND proposed_at <= $2 AND (closed_at IS NULL OR closed_at > $2) ORDER BY id DESC LIMIT 1`,
+    [route, new Date(at)],
+  );
+  return rows.map(proposalOf)[0];
+}
+
 export async function findProposal(database: Queryable, id: number): Promise<Proposal | undefined> {
   const rows = await database.query<Row>('SELECT * FROM relaycore.proposals WHERE id = $1', [id]);
   return rows.map(proposalOf)[0];

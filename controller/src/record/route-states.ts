@@ -1,4 +1,4 @@
-import type { RouteState } from '../types.ts';
+import type { Freeze, RouteState } from '../types.ts';
 import type { Database, Transaction } from './database.ts';
 import { supersedeProposals } from './proposals.ts';
 import { insertSwitchEvent, markRolledBack, type NewSwitchEvent } from './switch-events.ts';
@@ -59,6 +59,43 @@ export async function commitChange(
     return true;
   });
 }
+
+/** Route and generation of those whose freeze was set or lifted. */
+export type Touched = Pick<RouteState, 'route' | 'generation'>;
+
+/** Freezes many routes at once, whatever is decided about them meanwhile; one that is frozen for longer stays so. */
+export async function freezeRoutes(
+  transaction: Transaction,
+  routes: readonly string[],
+  freeze: Freeze,
+): Promise<readonly Touched[]> {
+  return transaction.query<Touched>(
+    `UPDATE relaycore.route_states AS state SET frozen = $2
+     FROM (${lockedInOrder}) AS locked WHERE state.route = locked.route
+       AND COALESCE((state.frozen ->> 'expiresAt')::float8, 0) < $3
+     RETURNING state.route, state.generation`,
+    [routes, JSON.stringify(freeze), freeze.expiresAt],
+  );
+}
+
+/** Lifts every freeze on these routes that has not run out. */
+export async function unfreezeRoutes(
+  transaction: Transaction,
+  routes: readonly string[],
+  now: number,
+): Promise<readonly Touched[]> {
+  return transaction.query<Touched>(
+    `UPDATE relaycore.route_states AS state SET frozen = NULL
+     FROM (${lockedInOrder}) AS locked WHERE state.route = locked.route
+       AND (state.frozen ->> 'expiresAt')::float8 > $2
+     RETURNING state.route, state.generation`,
+    [routes, now],
+  );
+}
+
+/** In one order, whoever locks them: two at once would wait for each other otherwise. */
+const lockedInOrder =
+  'SELECT route FROM relaycore.route_states WHERE route = ANY($1) ORDER BY route FOR UPDATE';
 
 async function replace(transaction: Transaction, state: RouteState): Promise<boolean> {
   const rows = await transaction.query(
