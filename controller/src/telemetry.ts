@@ -4,7 +4,7 @@ import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { exported } from '@relaycore/rules';
 import type { NewSwitchEvent } from './record/switch-events.ts';
 import type { Status } from './status.ts';
-import type { LevelAssessment, SignalAssessment } from './types.ts';
+import type { LevelAssessment, Proposal, SignalAssessment } from './types.ts';
 
 /** The controller's own metrics: verdicts and evidence as the alerts read them, and how it fares itself. */
 export interface Telemetry {
@@ -70,6 +70,8 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
   };
 
   let lastEvaluation: number | undefined;
+  // A series that is no longer observed keeps its last value, so one that was open is told to be closed.
+  const proposed = new Map<string, Proposal>();
   meter.addBatchObservableCallback(observer => {
     const now = status();
     if (!now || now.at === 0) return;
@@ -98,10 +100,12 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
       observer.observe(gauges.generation, state.generation, { route });
       observer.observe(gauges.converged, gateway.kind === 'converged' ? 1 : 0, { route });
       observer.observe(gauges.switchedAt, state.updatedAt / 1000, { route });
-      if (proposal) {
-        const { mode, kind, from, to } = proposal;
-        observer.observe(gauges.proposal, 1, { route, mode, kind, from, to });
-      }
+      if (proposal) proposed.set(proposalKey(proposal), proposal);
+    }
+    for (const [key, { route, mode, kind, from, to }] of proposed) {
+      const open = now.routes.get(route)?.proposal;
+      const isOpen = open !== undefined && proposalKey(open) === key;
+      observer.observe(gauges.proposal, isOpen ? 1 : 0, { route, mode, kind, from, to });
     }
   }, Object.values(gauges));
   return {
@@ -113,6 +117,9 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
     close: () => provider.shutdown(),
   };
 }
+
+const proposalKey = ({ route, mode, kind, from, to }: Proposal) =>
+  JSON.stringify([route, mode, kind, from, to]);
 
 /** An unknown verdict raises no alert, though an old one may stand behind it. */
 function stands({ verdict }: SignalAssessment, level: LevelAssessment): boolean {
