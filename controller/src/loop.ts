@@ -19,17 +19,10 @@ import { loadModelStates, modelStateKeeper } from './record/model-states.ts';
 import { loadOpenProposals } from './record/proposals.ts';
 import { type DecisionStretch, decisionKeeper } from './record/route-decisions.ts';
 import { commitChange, insertRouteState, loadRouteStates } from './record/route-states.ts';
-import { leavingReasons, markApplied, modelsLeftSince, type NewSwitchEvent } from './record/switch-events.ts';
+import { isLeaving, markApplied, modelsLeftSince, type NewSwitchEvent } from './record/switch-events.ts';
 import type { RouteStatus, Status } from './status.ts';
 import type { Telemetry } from './telemetry.ts';
-import {
-  type Cause,
-  type Decision,
-  type Proposal,
-  type Readings,
-  type RouteState,
-  serving,
-} from './types.ts';
+import { type Cause, type Proposal, type Readings, type RouteState, serving } from './types.ts';
 
 export interface LoopParts {
   readonly policy: Policy;
@@ -310,9 +303,6 @@ export function createLoop(parts: LoopParts): Loop {
     await decisions.keep(clock.now());
   }
 }
-
-/** A failover by new trouble, not a canary that goes back to the backup that serves. */
-const isLeaving = ({ kind, reason }: Decision) => kind === 'failover' && leavingReasons.includes(reason);
 
 function firstState(route: Route, held: GatewayState, now: number): RouteState {
   const targets = route.targets;

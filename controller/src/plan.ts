@@ -39,7 +39,7 @@ export function planRoute(policy: Policy, ground: Ground, { route, state, probes
     probes,
     ...(incident && policy.incidents.holdSwitches && { incident }),
     // A person may move as much as they like.
-    ...(route.mode === 'auto' && { lately: latelyOf(policy, ground) }),
+    ...(route.mode === 'auto' && { lately: latelyOf(policy, ground.left) }),
     now: readings.at,
     freshMs: policy.probes.intervalMs * 3 + policy.probes.timeoutMs,
   });
@@ -55,7 +55,8 @@ export interface PlanInput {
   readonly at: number;
 }
 
-function latelyOf({ switching, models }: Policy, { left }: Ground): Lately {
+/** What was moved lately, beside the policy's limit. */
+export function latelyOf({ switching, models }: Policy, left: ReadonlySet<string>): Lately {
   const { maxSimultaneous, maxPercent, withinMs } = switching;
   const share = Math.floor((maxPercent / 100) * Object.keys(models).length);
   return { left, atMost: Math.max(maxSimultaneous, share), withinMs };

@@ -1,5 +1,5 @@
 import type { SignalName } from '@relaycore/rules';
-import type { ReasonCode, Weights } from '../types.ts';
+import type { Decision, ReasonCode, Weights } from '../types.ts';
 import type { Database, Transaction } from './database.ts';
 
 export type SwitchKind = 'failover' | 'probe' | 'ramp' | 'failback' | 'manual';
@@ -97,7 +97,10 @@ export async function outcomeOf(database: Database, route: string, generation: n
 }
 
 /** Why a failover leaves a model; the other ones go back to the backup that serves already. */
-export const leavingReasons: readonly ReasonCode[] = ['degraded', 'backup_degraded'];
+const leavingReasons: readonly ReasonCode[] = ['degraded', 'backup_degraded'];
+
+export const isLeaving = ({ kind, reason }: Decision) =>
+  kind === 'failover' && leavingReasons.includes(reason);
 
 /** The models that automatic failovers have left since a time. */
 export async function modelsLeftSince(database: Database, since: number): Promise<ReadonlySet<string>> {
