@@ -5,10 +5,12 @@ import { incidentOf } from './assess/incident.ts';
 import { assessModels } from './assess/models.ts';
 import { decide } from './decide/decide.ts';
 import { allTo } from './decide/weights.ts';
+import { latelyOf } from './plan.ts';
 import type { PrometheusClient } from './read/client.ts';
 import type { CounterSample } from './read/increments.ts';
 import { modelIds } from './read/readings.ts';
 import { counted, type RawTick, readTick, type TickMemory } from './read/tick.ts';
+import { isLeaving } from './record/switch-events.ts';
 import { type Change, isChange, type ProbeResult, type RouteState } from './types.ts';
 
 export interface BacktestOptions {
@@ -105,6 +107,7 @@ function createReplay(policy: Policy, from: number) {
         now: raw.at,
         freshMs: policy.detection.tickMs,
         ...(incident && policy.incidents.holdSwitches && { incident }),
+        lately: latelyOf(policy, modelsLeft(switches, raw.at - policy.switching.withinMs)),
       });
       if (!isChange(decision)) continue;
       switches.push({ at: raw.at, route: route.name, change: decision });
@@ -118,6 +121,11 @@ function createReplay(policy: Policy, from: number) {
   }
 
   return Object.assign(replay, { switches: switches as readonly BacktestSwitch[] });
+}
+
+function modelsLeft(switches: readonly BacktestSwitch[], since: number): ReadonlySet<string> {
+  const lately = switches.slice(switches.findLastIndex(({ at }) => at <= since) + 1);
+  return new Set(lately.filter(({ change }) => isLeaving(change)).map(({ change }) => change.from));
 }
 
 function firstState(route: Policy['routes'][string], at: number): RouteState {

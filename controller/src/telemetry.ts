@@ -5,7 +5,7 @@ import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { exported } from '@relaycore/rules';
 import type { NewSwitchEvent } from './record/switch-events.ts';
 import type { Status } from './status.ts';
-import type { LevelAssessment, SignalAssessment } from './types.ts';
+import type { LevelAssessment, Proposal, SignalAssessment } from './types.ts';
 
 /** The controller's own metrics: verdicts and evidence as the alerts read them, and how it fares itself. */
 export interface Telemetry {
@@ -45,6 +45,9 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
 
   const gauges = createGauges(meter);
   let lastEvaluation: number | undefined;
+  // A series that is no longer observed keeps its last value, so one that was open is told to be closed.
+  const proposed = new Map<string, Proposal>();
+  const silent = new Set<string>();
   meter.addBatchObservableCallback(observer => {
     const now = status();
     if (!now || now.at === 0) return;
@@ -52,8 +55,11 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
     if (lastEvaluation !== undefined) observer.observe(gauges.lastEvaluation, lastEvaluation);
     observer.observe(gauges.incident, now.incident?.models.size ?? 0);
     for (const { model, version, at, silence, signals } of now.assessments.values()) {
-      if (silence)
-        observer.observe(gauges.silence, (at - silence.since) / 1000, { model, version: version ?? '' });
+      if (silence) silent.add(model);
+      if (silent.has(model)) {
+        const seconds = silence ? (at - silence.since) / 1000 : 0;
+        observer.observe(gauges.silence, seconds, { model, version: version ?? '' });
+      }
       for (const assessed of signals) {
         const labels = { model, version: version ?? '', signal: assessed.signal };
         observer.observe(gauges.known, assessed.verdict.kind === 'unknown' ? 0 : 1, labels);
@@ -64,7 +70,7 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
         }
       }
     }
-    for (const [route, { state, gateway }] of now.routes) {
+    for (const [route, { state, gateway, proposal }] of now.routes) {
       for (const [model, weight] of Object.entries(state.weights))
         observer.observe(gauges.weight, weight, { route, model });
       for (const phase of ['primary', 'failed_over', 'probing', 'ramping'])
@@ -72,6 +78,12 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
       observer.observe(gauges.generation, state.generation, { route });
       observer.observe(gauges.converged, gateway.kind === 'converged' ? 1 : 0, { route });
       observer.observe(gauges.switchedAt, state.updatedAt / 1000, { route });
+      if (proposal) proposed.set(proposalKey(proposal), proposal);
+    }
+    for (const [key, { route, mode, kind, from, to }] of proposed) {
+      const open = now.routes.get(route)?.proposal;
+      const isOpen = open !== undefined && proposalKey(open) === key;
+      observer.observe(gauges.proposal, isOpen ? 1 : 0, { route, mode, kind, from, to });
     }
   }, Object.values(gauges));
   return {
@@ -104,12 +116,13 @@ function createGauges(meter: Meter) {
     incident: gauge(exported.incident, 'Models that went critical together; 0 when there is no incident'),
     silence: gauge(
       exported.silence,
-      'Seconds since the last request, of a model that has been without for longer than it ever should',
+      'Seconds since the last request, of a model without any for longer than it ever should be; 0 when that is over',
     ),
     weight: gauge(exported.routeWeight, 'Desired share of a target, in basis points'),
     generation: gauge(exported.routeGeneration, 'Generation of the desired state'),
     phase: gauge(exported.routePhase, '1 for the phase that the route is in'),
     converged: gauge(exported.routeConverged, '1 when the gateway holds the desired state'),
+    proposal: gauge(exported.routeProposal, '1 while a change waits for a person'),
     switchedAt: gauge(exported.switchedAt, 'When the desired state last changed, in seconds since the epoch'),
     lastEvaluation: gauge(
       exported.lastEvaluation,
@@ -148,6 +161,8 @@ function observeResource(
   if (assessed.verdict.kind !== 'unknown')
     observer.observe(gauges.resourceValue, assessed.resource!.value, labels);
 }
+const proposalKey = ({ route, mode, kind, from, to }: Proposal) =>
+  JSON.stringify([route, mode, kind, from, to]);
 
 /** An unknown verdict raises no alert, though an old one may stand behind it. */
 function stands({ verdict }: SignalAssessment, level: LevelAssessment): boolean {

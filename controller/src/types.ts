@@ -1,4 +1,4 @@
-import type { BuiltInName, Level, SignalName, Unit } from '@relaycore/rules';
+import type { BuiltInName, Level, Mode, SignalName, Unit } from '@relaycore/rules';
 import type { Silence } from './assess/silence.ts';
 import type { Trend } from './assess/trend.ts';
 
@@ -165,12 +165,16 @@ export type Phase =
       readonly step: number;
     };
 
-/** A person's hand on a route: nothing moves by itself until it expires. */
-export interface Override {
-  readonly target: string;
+/** A person's hand on a route: until it expires nothing moves by itself, and the traffic stays as it is. */
+export interface Freeze {
   readonly actor: string;
   readonly reason: string;
   readonly expiresAt: number;
+}
+
+/** A pin: the same, with all traffic on one target. */
+export interface Override extends Freeze {
+  readonly target: string;
 }
 
 /** The memory of past failovers that makes the next wait longer. */
@@ -188,6 +192,7 @@ export interface RouteState {
   readonly phase: Phase;
   readonly backoff: Backoff;
   readonly override?: Override;
+  readonly freeze?: Freeze;
   readonly updatedAt: number;
 }
 
@@ -198,11 +203,13 @@ export type ReasonCode =
   | 'recovering'
   | 'unknown'
   | 'pinned'
+  | 'frozen'
   | 'degraded'
   | 'backup_degraded'
   | 'canary_degraded'
   | 'ramp_degraded'
   | 'incident'
+  | 'too_many_switches'
   | 'no_vetted_backup'
   | 'all_degraded'
   | 'backing_off'
@@ -235,7 +242,11 @@ interface Explained {
 
 /** One value for the API, the database, the metrics and the log; also when nothing happens. */
 export type Decision =
-  | (Explained & { readonly kind: 'hold' | 'exhausted' })
+  | (Explained & {
+      readonly kind: 'hold' | 'exhausted';
+      /** What would be done if no person's hand were on the route. */
+      readonly otherwise?: Decision;
+    })
   | (Explained & {
       readonly kind: 'failover' | 'probe' | 'ramp' | 'failback';
       readonly from: string;
@@ -246,6 +257,32 @@ export type Decision =
 export type Change = Extract<Decision, { next: unknown }>;
 
 export const isChange = (decision: Decision): decision is Change => 'next' in decision;
+
+/** Open until a person decides, or until it ends by itself; see `decide/propose.ts`. */
+export type ProposalStatus = 'open' | 'approved' | 'rejected' | 'expired' | 'withdrawn' | 'superseded';
+
+/** A change that the route's mode leaves to a person. */
+export interface Proposal {
+  readonly id: number;
+  readonly route: string;
+  /** Of the state that it would change. */
+  readonly generation: number;
+  readonly mode: Mode;
+  readonly kind: Change['kind'];
+  readonly from: string;
+  readonly to: string;
+  readonly words: string;
+  /** What it rests on, as a switch event has it. */
+  readonly decision: unknown;
+  readonly status: ProposalStatus;
+  readonly proposedAt: number;
+  /** Nobody is waited for longer. */
+  readonly expiresAt?: number;
+  readonly closedAt?: number;
+  /** Who decided about it, and what they said. */
+  readonly actor?: string;
+  readonly comment?: string;
+}
 
 /** The target that carries most of the route. */
 export function serving(weights: Weights): string {

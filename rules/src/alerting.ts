@@ -277,6 +277,7 @@ function monitorAlerts(policy: Policy): AlertingRule[] {
         ...links(policy, 'ModelsDegradedTogether'),
       },
     },
+    switchProposed(policy),
     {
       alert: 'RelayCoreAlive',
       expr: 'vector(1)',
@@ -284,6 +285,30 @@ function monitorAlerts(policy: Policy): AlertingRule[] {
       annotations: { summary: 'Prometheus, its rules and Alertmanager are alive (dead man’s switch)' },
     },
   ];
+}
+
+/** A change that waits for a person; leaving a bad target waits at its callers' cost. */
+function switchProposed(policy: Policy): AlertingRule {
+  const name = 'SwitchProposed';
+  return {
+    alert: name,
+    // Looked for over a minute: a scrape that is missed is no decision.
+    expr: `max by (route, mode, kind, from, to) (max_over_time(${exported.routeProposal}{mode=~"advise|approve"}[1m])) == 1`,
+    labels: {
+      severity: '{{ if eq $labels.kind "failover" }}critical{{ else }}warning{{ end }}',
+      alert_type: 'proposal',
+    },
+    annotations: {
+      summary:
+        'Route {{ $labels.route }}: {{ $labels.kind }} from {{ $labels.from }} to {{ $labels.to }} is proposed',
+      description:
+        'The controller would move route {{ $labels.route }} from {{ $labels.from }} to {{ $labels.to }} ({{ $labels.kind }}); ' +
+        'in mode {{ $labels.mode }} it moves nothing by itself. ' +
+        '{{ if eq $labels.mode "approve" }}Approve or reject it: relayctl proposals.' +
+        '{{ else }}Move it by hand if you agree: relayctl switch {{ $labels.route }} {{ $labels.to }}.{{ end }}',
+      ...links(policy, name),
+    },
+  };
 }
 
 function cooldown(policy: Policy): { keep_firing_for?: string } {

@@ -37,6 +37,7 @@ export const exported = {
   routeGeneration: 'relaycore_route_generation',
   routePhase: 'relaycore_route_phase',
   routeConverged: 'relaycore_route_converged',
+  routeProposal: 'relaycore_route_proposal',
   switches: 'relaycore_switches_total',
   switchedAt: 'relaycore_route_switched_timestamp_seconds',
   lastEvaluation: 'relaycore_last_evaluation_timestamp_seconds',

@@ -10,6 +10,7 @@ export {
 } from './expressions.ts';
 export { type Counted, type CounterMeaning, meaningOf, servingModel } from './meaning.ts';
 export {
+  type Approval,
   type Detection,
   type DriverConfig,
   type Failback,

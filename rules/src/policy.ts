@@ -1,5 +1,6 @@
 import { LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { type Approval, resolveApproval } from './approval.ts';
 import { checkPolicy } from './checks.ts';
 import { type Failback, resolveFailback } from './failback.ts';
 import type { Problem } from './problems.ts';
@@ -10,6 +11,7 @@ import { policySchema } from './schema.ts';
 import type { Signal } from './signals.ts';
 import { defaultThresholds, mergeThresholds, signalsOf, type Thresholds } from './signals.ts';
 
+export type { Approval } from './approval.ts';
 export type { Failback } from './failback.ts';
 
 /** The policy as everything else reads it: defaults filled in, references checked, units in the names. */
@@ -40,6 +42,13 @@ export interface Policy {
     readonly withinMs: number;
     readonly holdSwitches: boolean;
   };
+  /** How many models automatic failovers may leave at once. */
+  readonly switching: {
+    /** So many, or this share of all models, whichever is more. */
+    readonly maxSimultaneous: number;
+    readonly maxPercent: number;
+    readonly withinMs: number;
+  };
   readonly probes: { readonly intervalMs: number; readonly timeoutMs: number };
 }
 
@@ -67,6 +76,7 @@ export interface Route {
   readonly driver: DriverConfig;
   readonly mode: Mode;
   readonly failback: Failback;
+  readonly approval: Approval;
 }
 
 export interface Detection {
@@ -211,7 +221,7 @@ function resolve(file: PolicyFile): Policy {
     defaults: defaults.signals,
     models: mapValues(file.models, (model, id) => resolveModel(id, model, defaults, file.signals)),
     resources: Object.entries(file.resources).map(([name, resource]) => resolveResource(name, resource)),
-    routes: mapValues(file.routes, (route, name) => resolveRoute(name, route)),
+    routes: mapValues(file.routes, (route, name) => resolveRoute(name, route, file)),
     detection: {
       tickMs: detection.tick_seconds * 1000,
       ingestionLagMs: detection.ingestion_lag_seconds * 1000,
@@ -247,6 +257,11 @@ function resolve(file: PolicyFile): Policy {
       withinMs: file.incidents.within_seconds * 1000,
       holdSwitches: file.incidents.hold_switches,
     },
+    switching: {
+      maxSimultaneous: file.switching.max_simultaneous,
+      maxPercent: file.switching.max_percent,
+      withinMs: file.switching.within_seconds * 1000,
+    },
     probes: {
       intervalMs: file.probes.interval_seconds * 1000,
       timeoutMs: file.probes.timeout_seconds * 1000,
@@ -278,13 +293,14 @@ function resolveModel(
   };
 }
 
-function resolveRoute(name: string, route: PolicyFile['routes'][string]): Route {
+function resolveRoute(name: string, route: PolicyFile['routes'][string], { approval }: PolicyFile): Route {
   return {
     name,
     targets: route.targets as [string, ...string[]],
     driver: route.driver,
     mode: route.mode,
     failback: resolveFailback(route.failback),
+    approval: resolveApproval({ ...approval, ...route.approval }),
   };
 }
 

@@ -316,6 +316,13 @@ const failback = z
   })
   .partial();
 
+const approval = z
+  .strictObject({
+    expires_minutes: positive('how long a proposed change waits for a person in mode approve', 30),
+    rejected_minutes: atLeastZero('how long a rejected change is not proposed again', 60),
+  })
+  .partial();
+
 const route = z.strictObject({
   targets: z
     .array(modelName)
@@ -324,6 +331,7 @@ const route = z.strictObject({
   driver: driver.default({ kind: 'dry-run' }),
   mode: z.enum(['observe', 'advise', 'approve', 'auto']).default('auto'),
   failback: failback.optional(),
+  approval: approval.optional(),
 });
 
 export const policySchema = z.strictObject({
@@ -425,6 +433,23 @@ export const policySchema = z.strictObject({
       examples: [{ memory: { value: 'process_memory_usage', warning_threshold: 8e9 } }],
     })
     .prefault(shippedResources),
+  switching: z
+    .strictObject({
+      max_simultaneous: z
+        .int()
+        .min(1)
+        .meta({ description: 'so many models may be left by automatic failovers ...', examples: [3] })
+        .default(3),
+      max_percent: z
+        .number()
+        .min(0)
+        .max(100)
+        .meta({ description: '... or this share of all models, where that is more', examples: [5] })
+        .default(5),
+      within_seconds: positive('... within this time; further failovers wait', 60).default(60),
+    })
+    .prefault({}),
+  approval: approval.prefault({}),
   latency_edges_ms: z
     .array(z.number().positive())
     .meta({
@@ -485,6 +510,7 @@ export type FailbackFile = z.output<typeof failback>;
 export type ModelThresholdsFile = z.output<typeof modelThresholds>;
 export type ResourceFile = z.output<typeof resource>;
 export type CustomSignalFile = z.output<typeof customSignal>;
+export type ApprovalFile = z.output<typeof approval>;
 export type ProbeFile = z.output<typeof probe>;
 export type DriverFile = z.output<typeof driver>;
 export type RouteFile = z.output<typeof route>;

@@ -1,7 +1,8 @@
-import { loadPolicy, type Policy, type Signal } from '@relaycore/rules';
+import { loadPolicy, type Mode, type Policy, type Signal } from '@relaycore/rules';
 import { assess, type ModelState, newModelState } from '../../controller/src/assess/assess.ts';
 import { type GaugeStates, withGauges } from '../../controller/src/assess/gauges.ts';
 import { decide } from '../../controller/src/decide/decide.ts';
+import { endOf, expiryOf, isSameChange, mayPropose } from '../../controller/src/decide/propose.ts';
 import { allTo } from '../../controller/src/decide/weights.ts';
 import {
   type Assessment,
@@ -10,6 +11,8 @@ import {
   isChange,
   type Observation,
   type ProbeResult,
+  type Proposal,
+  type ProposalStatus,
   type Reading,
   type ResourceReadings,
   type RouteState,
@@ -43,6 +46,7 @@ export interface StoryOptions {
   readonly policy?: string;
   /** YAML of the route's failback, in braces. */
   readonly failback?: string;
+  readonly mode?: Mode;
   readonly requestsPerSecond?: number;
 }
 
@@ -66,6 +70,12 @@ export interface Story {
   until(what: Decision['kind'] | Decision['reason'], ms: number): Decision;
   /** A person commits another state, as the API does. */
   person(change: Partial<RouteState>): void;
+  /** A person freezes the route, or lifts what is on it: the traffic and the generation stay. */
+  hand(hand: Pick<RouteState, 'override' | 'freeze'>): void;
+  /** What was left to a person so far, oldest first. */
+  proposals(): readonly Proposal[];
+  /** A person says yes to the open proposal, and it is done if it is still decided; or no. */
+  answers(answer: 'approved' | 'rejected'): void;
 }
 
 const healthy: Behaviour = {
@@ -81,9 +91,10 @@ export function tell({
   targets,
   policy: extra = '',
   failback = '{}',
+  mode = 'auto',
   requestsPerSecond = 10,
 }: StoryOptions): Story {
-  const policy = policyOf(targets, extra, failback);
+  const policy = policyOf(targets, extra, `failback: ${failback}, mode: ${mode}`);
   const route = policy.routes.mail!;
   const { tickMs } = policy.detection;
   const behaviours = new Map(targets.map(model => [model, healthy]));
@@ -95,10 +106,12 @@ export function tell({
   let assessments: ReadonlyMap<string, Assessment> = assessed;
   let gauges: GaugeStates = new Map();
   const changes: (Change & { at: number })[] = [];
+  const proposals: Proposal[] = [];
   const carried = new Map<string, number>();
   let rate = requestsPerSecond;
   let now = Date.parse('2026-11-02T08:00:00Z');
   let decision: Decision | undefined;
+  let decidedSince = now;
   let state: RouteState = {
     route: route.name,
     generation: 0,
@@ -168,6 +181,7 @@ export function tell({
     gauges = next.states;
     assessments = next.assessments;
     const { intervalMs, timeoutMs } = policy.probes;
+    const before = decision;
     decision = decide({
       route,
       state,
@@ -177,9 +191,40 @@ export function tell({
       freshMs: intervalMs * 3 + timeoutMs,
     });
     mustHold(decision, targets);
-    if (!isChange(decision)) return;
+    if (before?.reason !== decision.reason) decidedSince = now;
+    if (mode !== 'auto') propose(decision);
+    else if (isChange(decision)) change(decision);
+  }
+
+  function change(decision: Change): void {
+    const { freeze } = state;
     changes.push({ ...decision, at: now });
-    state = { route: route.name, generation: state.generation + 1, ...decision.next, updatedAt: now };
+    const generation = state.generation + 1;
+    state = { route: route.name, generation, ...decision.next, ...(freeze && { freeze }), updatedAt: now };
+  }
+
+  /** As the controller follows its proposals, with a list for a table. */
+  function propose(decision: Decision): void {
+    const following = { route, decision, now };
+    const open = openProposal();
+    const end = open && endOf(open, following);
+    if (open && end) close(open, end);
+    if (!isChange(decision) || (open && !end)) return;
+    const refused = proposals.findLast(
+      proposal => isSameChange(proposal, decision) && ['rejected', 'expired'].includes(proposal.status),
+    );
+    if (!mayPropose(decision, refused, following, decidedSince)) return;
+    const { kind, from, to, words } = decision;
+    const expiresAt = expiryOf(route, now);
+    const [id, proposedAt] = [proposals.length + 1, now];
+    const { generation } = state;
+    const about = { id, route: route.name, generation, mode, kind, from, to, words, decision };
+    proposals.push({ ...about, status: 'open', proposedAt, ...(expiresAt !== undefined && { expiresAt }) });
+  }
+
+  const openProposal = () => proposals.find(({ status }) => status === 'open');
+  function close(proposal: Proposal, status: ProposalStatus): void {
+    proposals[proposals.indexOf(proposal)] = { ...proposal, status, closedAt: now };
   }
 
   function recovered(model: string): { recoveredAt?: number } {
@@ -238,15 +283,32 @@ export function tell({
     person(change) {
       const { override: _ended, ...standing } = state;
       state = { ...standing, ...change, generation: state.generation + 1, updatedAt: now };
+      const open = openProposal();
+      if (open) close(open, 'superseded');
+    },
+    hand({ override, freeze }) {
+      const { override: _lifted, freeze: _thawed, ...standing } = state;
+      state = { ...standing, ...(override && { override }), ...(freeze && { freeze }) };
+    },
+    proposals: () => proposals,
+    answers(answer) {
+      const open = openProposal();
+      if (!open) throw new Error('no proposal is open');
+      if (answer === 'approved') {
+        if (!isChange(decision!) || !isSameChange(open, decision))
+          throw new Error(`it is no longer decided: ${decision!.words}`);
+        change(decision);
+      }
+      close(open, answer);
     },
   };
 }
 
-function policyOf(targets: readonly string[], extra: string, failback: string): Policy {
+function policyOf(targets: readonly string[], extra: string, route: string): Policy {
   const loaded = loadPolicy(`
 models: {${targets.map(model => `${model}: {}`).join(', ')}}
 routes:
-  mail: { targets: [${targets.join(', ')}], driver: { kind: dry-run }, failback: ${failback} }
+  mail: { targets: [${targets.join(', ')}], driver: { kind: dry-run }, ${route} }
 ${extra}`);
   if (loaded.kind === 'refused') throw new Error(JSON.stringify(loaded.problems));
   return loaded.policy;

@@ -157,7 +157,7 @@ function sharedParameters(
       allowedBad,
       kind,
       yearsPerFalseAlarm: detection.yearsPerFalseAlarm[level],
-      streams: defaults.length * levels.length,
+      streams: defaults.length,
       tickMs: detection.tickMs,
       agreementMs: detection.agreementMs,
     });

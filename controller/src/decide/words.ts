@@ -1,12 +1,14 @@
 import type { Level, Unit } from '@relaycore/rules';
-import type {
-  Assessment,
-  Decision,
-  LevelAssessment,
-  ReasonCode,
-  ResourceAssessment,
-  SignalAssessment,
-  Verdict,
+import {
+  type Assessment,
+  type Change,
+  type Decision,
+  isChange,
+  type LevelAssessment,
+  type ReasonCode,
+  type ResourceAssessment,
+  type SignalAssessment,
+  type Verdict,
 } from '../types.ts';
 
 /** Nothing moves, for this reason. */
@@ -14,8 +16,14 @@ export function hold(
   reason: ReasonCode,
   words: string,
   more: Pick<Decision, 'evidence' | 'alternatives'> = {},
-): Decision {
+): Exclude<Decision, Change> {
   return { kind: 'hold', reason, words, ...(more.evidence && { signal: more.evidence.signal }), ...more };
+}
+
+/** `failover to spam-v2: spam-v1: success rate …` */
+export function describeDecision(decision: Decision): string {
+  const { kind, words } = decision;
+  return `${kind}${isChange(decision) ? ` to ${decision.to}` : ''}: ${words}`;
 }
 
 export function describeVerdict(verdict: Verdict): string {

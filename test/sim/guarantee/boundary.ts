@@ -1,7 +1,6 @@
 import {
   formatProblems,
   type Level,
-  levels,
   loadPolicy,
   type Policy,
   type Signal,
@@ -79,7 +78,7 @@ export function settingOf(boundary: Boundary): Setting {
   const { allowedBad } = signal.levels[level];
   const { tickMs, agreementMs } = policy.detection;
   const yearsPerFalseAlarm = policy.detection.yearsPerFalseAlarm[level];
-  const streams = policy.defaults.length * levels.length;
+  const streams = policy.defaults.length;
   const { alternatives } = detectorParameters({
     yearsPerFalseAlarm,
     streams,

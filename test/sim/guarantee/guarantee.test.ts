@@ -143,13 +143,13 @@ describe('the findings', () => {
     const unseen = agreementOf(success, nothing, nothing);
     const notShown = gapsOf([few, { ...few, high95: 1, heaviestShare: 1.1 }], [unlike, unseen], direct);
     expect(notShown).toEqual([
-      expect.stringMatching(/^success warning at 10 req\/s, ticks of 5 s: between .* allowed are 125$/),
+      expect.stringMatching(/^success warning at 10 req\/s, ticks of 5 s: between .* allowed are 250$/),
       expect.stringMatching(/an alarm 1\.1 times as heavy as the theorem allows$/),
       expect.stringMatching(/are -9\.\d+ standard errors apart$/),
       expect.stringMatching(/are NaN standard errors apart$/),
     ]);
     const tables = guaranteeTables({ rare: [few], agreement: [unlike], direct, hardDown: [], notShown });
-    expect(tables).toMatch(/^success +- +warning +10 +5 +125 /m);
+    expect(tables).toMatch(/^success +- +warning +10 +5 +250 /m);
     expect(tables).toContain(`The guarantee is not shown:\n${notShown[0]}`);
   });
 });
