@@ -3,7 +3,7 @@ import type { auditView, modelView, proposalView, routeView, switchEventView } f
 import type { Decision } from '../types.ts';
 import { asksController, type ControllerOptions, controllerClient } from './controller-client.ts';
 import { Ended, exits, wrongUsage } from './exit.ts';
-import { bold, dim, indented, print, type Row, table } from './text.ts';
+import { bold, dim, indented, print, type Row, red, table } from './text.ts';
 import { ago, instant, local, until, withLocalTimes } from './times.ts';
 
 /* What a person looks at. Each command is one request, set as a table. */
@@ -46,7 +46,7 @@ async function status(options: ControllerOptions): Promise<void> {
   print(answer, options, ({ evaluated_at, problem, routes, models }) =>
     [
       evaluated_at === null ? 'not assessed yet' : dim(`assessed ${ago(evaluated_at, Date.now())}`),
-      ...(problem === null ? [] : [bold(problem)]),
+      ...(problem === null ? [] : [red(problem)]),
       '',
       table(['ROUTE', 'SERVES', 'PHASE', 'SINCE', 'MODE', 'GENERATION', 'DECISION'], routes.map(routeRow)),
       '',

@@ -12,7 +12,8 @@ export function createProgram(): Command {
       'Notices when a served model goes bad, moves its route to a good backup, and brings it back once it has proven itself.',
     )
     .exitOverride()
-    .showHelpAfterError('(relayctl help COMMAND says more)');
+    .helpCommand(false)
+    .showHelpAfterError('(relayctl COMMAND --help says more)');
   addController(program.commandsGroup('The controller and its policy:'));
   addPolicies(program);
   addLooks(program.commandsGroup('What routes do:'));

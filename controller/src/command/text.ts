@@ -7,7 +7,8 @@ type Format = Parameters<typeof styleText>[0];
 const paint = (format: Format) => (text: string) => styleText(format, text, { stream: process.stdout });
 export const bold = paint('bold');
 export const dim = paint('dim');
-const [red, yellow, green] = [paint('red'), paint('yellow'), paint('green')];
+export const red = paint('red');
+const [yellow, green] = [paint('yellow'), paint('green')];
 
 const colours: Readonly<Record<string, (text: string) => string>> = {
   healthy: green,
@@ -24,7 +25,7 @@ const colours: Readonly<Record<string, (text: string) => string>> = {
 };
 
 /** A word in the colour of what it says. */
-export const coloured = (word: string) => colours[word]?.(word) ?? word;
+const coloured = (word: string) => colours[word]?.(word) ?? word;
 
 export interface Row {
   readonly cells: readonly string[];
