@@ -5,7 +5,7 @@ import { openProposalAt } from '../record/proposals.ts';
 import { type DecisionStretch, longestPauseMs } from '../record/route-decisions.ts';
 import { findSwitchEvent, type SwitchEvent } from '../record/switch-events.ts';
 import type { Status } from '../status.ts';
-import { isChange, type Proposal, serving, type Weights } from '../types.ts';
+import { type Decision, isChange, type Proposal, serving, type Weights } from '../types.ts';
 import { type HandParts, routeOf } from './by-hand.ts';
 import type { explainRequest } from './requests.ts';
 import { proposalView, switchEventView, time } from './views.ts';
@@ -90,11 +90,14 @@ function sentences({ stretch, made, change, proposal }: Explained): string[] {
     made
       ? `decided at ${time(begunAt)}: ${describeDecision(first)}`
       : `decided from ${time(begunAt)} to ${time(until)}: ${describeDecision(last)}`,
-    ...(made || first.words === last.words ? [] : [`at first: ${first.words}`]),
+    ...(made || first.words === last.words || !restsOnEvidence(first) ? [] : [`at first: ${first.words}`]),
     change ? cameBy(change) : 'nothing has moved it since it was taken over',
     ...(proposal ? [waiting(proposal)] : []),
   ];
 }
+
+/** Of a healthy model, or of a wait, the beginning says nothing more. */
+const restsOnEvidence = (decision: Decision) => decision.evidence !== undefined || 'otherwise' in decision;
 
 const shares = (weights: Weights) =>
   Object.entries(weights)

@@ -1,15 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import {
-  type Answer,
-  type ApiWorld,
-  expectProblem,
-  type Given,
-  startApi,
-} from '../../../test/support/api.ts';
 import { type StartedDatabase, startEmbedded } from '../../../test/support/databases.ts';
 import { keptGenerations, upTo } from '../../../test/support/records.ts';
 import { policyOf } from '../../../test/support/scripted-reader.ts';
 import type { Database } from '../record/database.ts';
+import { type Answer, type ApiWorld, expectProblem, type Given, startApi } from './fixture.ts';
 
 /* What a person does to routes, as the API takes it. The rules of the requests themselves are in app.test.ts. */
 
@@ -501,7 +495,11 @@ describe('explain', () => {
       change: { generation: 1 },
     });
     expect((await explain(here)).body).toMatchObject({ at: laterAt, generation: 1 });
-    expect(await words(explain(here))).toContainEqual(expect.stringMatching(/^at first: .* again in \d+ s$/));
+    expect(await words(explain(here))).toEqual([
+      'mail-filter, generation 1: spam-lr 100 %',
+      expect.stringMatching(/^decided from .* to .*: hold: spam-lr serves; spam-nb is tried again in \d+ s$/),
+      expect.stringMatching(/^generation 1 since /),
+    ]);
   });
 
   test('the same after the controller was started anew', async () => {
@@ -527,9 +525,15 @@ describe('explain', () => {
       expect.stringMatching(/^proposal \d+ \(mode approve\): failover to spam-lr, open since .*, until /),
     );
     await here.post(`${mail}/freeze`, { ...signed, expires_at: inHours(here, 1) });
+    here.reader.behave({ 'spam-nb': 'good' });
+    await here.ticks(10);
     expect((await explain(here)).body).toMatchObject({
-      decision: { reason: 'frozen', otherwise: { kind: 'failover' } },
+      decision: { reason: 'frozen', otherwise: { kind: 'hold' } },
+      decided: { at_first: { otherwise: { kind: 'failover' } } },
     });
+    expect(await words(explain(here))).toContainEqual(
+      expect.stringMatching(/^at first: frozen by ada .*; otherwise failover to spam-lr: /),
+    );
     expect((await explain(here, at)).body).toMatchObject({ decision: { kind: 'failover' } });
   });
 
