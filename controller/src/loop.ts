@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { GatewayDriver, GatewayState } from './apply/driver.ts';
 import { type Reconciled, reconcile } from './apply/reconcile.ts';
 import type { ModelState } from './assess/assess.ts';
+import { type GaugeStates, withGauges } from './assess/gauges.ts';
 import { incidentOf } from './assess/incident.ts';
 import { assessModels } from './assess/models.ts';
 import { judgeWithoutRequests } from './assess/without-requests.ts';
@@ -68,6 +69,8 @@ export function createLoop(parts: LoopParts): Loop {
   const { policy, reader, prober, drivers, database, clock, telemetry, log } = parts;
   let models: Map<string, ModelState> | undefined;
   const keeper = modelStateKeeper(database);
+  let gauges: GaugeStates = new Map();
+  let failing: ReadonlyMap<string, string> = new Map();
   const decisions = decisionKeeper(database);
   let ground: Ground | undefined;
   const looked = new Map<string, number>();
@@ -131,16 +134,18 @@ export function createLoop(parts: LoopParts): Loop {
     const left = await modelsLeftSince(database, clock.now() - policy.switching.withinMs);
     models ??= await remember();
     const readings = await reader.read(policy, clock.now() - policy.detection.ingestionLagMs);
-    const assessed = assessModels(policy, models, readings, states);
+    tellFailures(readings);
+    const assessed = withGauges(assessModels(policy, models, readings, states), gauges, { policy, readings });
+    gauges = assessed.states;
     const assessments =
       readings.problem === undefined
-        ? judgeWithoutRequests(assessed, {
+        ? judgeWithoutRequests(assessed.assessments, {
             probes: prober.results(),
             routes: states,
             at: readings.at,
             rule: policy.detection.hardDown,
           })
-        : assessed;
+        : assessed.assessments;
     const incident = incidentOf(assessments, policy.incidents);
     ground = { readings, assessments, left: new Set(left), ...(incident && { incident }) };
     const routes = new Map<string, RouteStatus>();
@@ -159,6 +164,14 @@ export function createLoop(parts: LoopParts): Loop {
       log.warn({ error: messageOf(error) }, 'metrics or evidence were not kept'),
     );
     telemetry.ticked((performance.now() - begun) / 1000);
+  }
+
+  /** A signal that the policy adds, or a resource, that cannot be read is told once, not each tick. */
+  function tellFailures({ failures = new Map() }: Readings): void {
+    for (const [signal, reason] of failures)
+      if (!failing.has(signal))
+        log.warn({ signal, reason }, 'a signal or resource of the policy cannot be read');
+    failing = failures;
   }
 
   async function remember(): Promise<Map<string, ModelState>> {

@@ -34,7 +34,7 @@ export async function serve(config: Config, policy: Policy, log: Logger): Promis
   });
   const prober = startProber(() => policy, clock.now);
   const drivers = new Map(
-    Object.values(policy.routes).map(route => [route.name, createDriver(route.driver)]),
+    Object.values(policy.routes).map(route => [route.name, createDriver(route.driver, route.targets)]),
   );
   loop = createLoop({ policy, reader, prober, drivers, database, clock, telemetry, log });
   const api = createApi({

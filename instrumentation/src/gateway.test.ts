@@ -1,32 +1,24 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { samplesOf, sampleValue } from '../test/page.ts';
+import { type Recording, startRecording } from '../test/recording.ts';
 import { createGateway, type Gateway, type GatewayAttempt } from './gateway.ts';
-import { createInstruments } from './instruments.ts';
 import type { AttemptOutcome } from './metrics.ts';
-import { type OwnProvider, startProvider } from './provider.ts';
-import { createRejections } from './rejections.ts';
 
 const target = { route: 'mail-filter', model: 'spam-v1', version: '1' };
 const labels = { route: 'mail-filter', gen_ai_request_model: 'spam-v1', ml_model_version: '1' };
 
-let provider: OwnProvider;
+let recording: Recording;
 let gateway: Gateway;
 
 beforeEach(() => {
-  provider = startProvider('test');
-  const instruments = createInstruments(provider.meter, [2, 5]);
-  const rejections = createRejections(instruments.rejected);
-  gateway = createGateway({ meter: provider.meter, instruments, rejections });
+  recording = startRecording();
+  gateway = createGateway(recording);
 });
-afterEach(() => provider.shutdown());
-
-const rejected = async (reason: string) =>
-  sampleValue(await provider.renderPage(), 'ml_telemetry_rejected_total', { reason });
 
 test('a declared target has its counters at zero, also after declaring it again', async () => {
   gateway.declare(target);
   gateway.declare(target);
-  const samples = samplesOf(await provider.renderPage(), 'relaycore_gateway_attempts_total', labels);
+  const samples = samplesOf(recording.page(), 'relaycore_gateway_attempts_total', labels);
   expect(samples.every(sample => sample.value === 0)).toBe(true);
   expect(samples.map(sample => `${sample.labels.outcome} ${sample.labels.retried}`)).toEqual([
     'ok false',
@@ -48,7 +40,7 @@ test.each<{ outcome: AttemptOutcome; timed: boolean }>([
   { outcome: 'cancelled', timed: false },
 ])('an attempt that ended $outcome is counted; timed: $timed', async ({ outcome, timed }) => {
   gateway.attempt({ ...target, outcome, retried: outcome !== 'ok', seconds: 5 });
-  const page = await provider.renderPage();
+  const page = recording.page();
   const counted = { ...labels, outcome, retried: outcome === 'ok' ? 'false' : 'true' };
   expect(sampleValue(page, 'relaycore_gateway_attempts_total', counted)).toBe(1);
   const buckets = samplesOf(page, 'relaycore_gateway_duration_bucket', { ...labels, le: '5' });
@@ -74,7 +66,7 @@ test('the routes are read at every scrape until nobody wants them observed', asy
 });
 
 async function routeState() {
-  const page = await provider.renderPage();
+  const page = recording.page();
   const weights = samplesOf(page, 'relaycore_gateway_route_weight', { route: 'mail-filter' });
   return {
     generation: sampleValue(page, 'relaycore_gateway_route_generation', { route: 'mail-filter' }),
@@ -86,8 +78,8 @@ test('an observer that throws costs its own metrics, not the page', async () => 
   gateway.observeRoutes(() => {
     throw new Error('no routes');
   });
-  await provider.renderPage();
-  expect(await rejected('invalid_route_state')).toBeGreaterThan(0);
+  recording.page();
+  expect(recording.rejected('invalid_route_state')).toBeGreaterThan(0);
 });
 
 test.each([
@@ -97,13 +89,13 @@ test.each([
   { wrong: { seconds: -1 }, reason: 'invalid_duration' },
 ])('an attempt with $wrong is counted as $reason and not thrown', async ({ wrong, reason }) => {
   gateway.attempt({ ...target, outcome: 'ok', retried: false, seconds: 1, ...wrong } as GatewayAttempt);
-  expect(await rejected(reason)).toBe(1);
-  expect(samplesOf(await provider.renderPage(), 'relaycore_gateway_duration_count')).toEqual([]);
+  expect(recording.rejected(reason)).toBe(1);
+  expect(samplesOf(recording.page(), 'relaycore_gateway_duration_count')).toEqual([]);
 });
 
 test('three hundred targets keep their names, where the SDK would stop at 2000 series', async () => {
   for (let index = 0; index < 300; index++) gateway.declare({ ...target, model: `model-${index}` });
-  const samples = samplesOf(await provider.renderPage(), 'relaycore_gateway_attempts_total');
+  const samples = samplesOf(recording.page(), 'relaycore_gateway_attempts_total');
   expect(samples).toHaveLength(300 * 8);
   expect(samples.filter(sample => sample.labels.otel_metric_overflow)).toEqual([]);
 });

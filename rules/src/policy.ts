@@ -5,10 +5,11 @@ import { checkPolicy } from './checks.ts';
 import { type Failback, resolveFailback } from './failback.ts';
 import type { Problem } from './problems.ts';
 import { problemsOf, show } from './problems.ts';
+import { type Resource, resolveResource } from './resources.ts';
 import type { DriverFile, PolicyFile, ProbeFile } from './schema.ts';
 import { policySchema } from './schema.ts';
 import type { Signal } from './signals.ts';
-import { mergeThresholds, shippedThresholds, signalsOf, type Thresholds } from './signals.ts';
+import { defaultThresholds, mergeThresholds, signalsOf, type Thresholds } from './signals.ts';
 
 export type { Approval } from './approval.ts';
 export type { Failback } from './failback.ts';
@@ -18,6 +19,7 @@ export interface Policy {
   /** Signals of a model that the policy does not name. */
   readonly defaults: readonly Signal[];
   readonly models: Readonly<Record<string, Model>>;
+  readonly resources: readonly Resource[];
   readonly routes: Readonly<Record<string, Route>>;
   readonly detection: Detection;
   readonly alerts: {
@@ -212,12 +214,13 @@ function substitute(
 }
 
 function resolve(file: PolicyFile): Policy {
-  const thresholds = mergeThresholds(shippedThresholds, file.model_performance);
-  const defaults = { thresholds, signals: signalsOf(thresholds) };
+  const thresholds = defaultThresholds(file);
+  const defaults = { thresholds, signals: signalsOf(thresholds, file.signals) };
   const { detection, alert_settings: alerts, notifications } = file;
   return {
     defaults: defaults.signals,
-    models: mapValues(file.models, (model, id) => resolveModel(id, model, defaults)),
+    models: mapValues(file.models, (model, id) => resolveModel(id, model, defaults, file.signals)),
+    resources: Object.entries(file.resources).map(([name, resource]) => resolveResource(name, resource)),
     routes: mapValues(file.routes, (route, name) => resolveRoute(name, route, file)),
     detection: {
       tickMs: detection.tick_seconds * 1000,
@@ -271,15 +274,21 @@ interface Defaults {
   readonly signals: readonly Signal[];
 }
 
-function resolveModel(id: string, model: PolicyFile['models'][string], defaults: Defaults): Model {
-  const hasItsOwn = model.accuracy || model.latency || model.success_rate;
+function resolveModel(
+  id: string,
+  model: PolicyFile['models'][string],
+  defaults: Defaults,
+  added: PolicyFile['signals'],
+): Model {
+  const { accuracy, feedback, latency, success_rate, signals } = model;
+  const hasItsOwn = accuracy || feedback || latency || success_rate || signals;
   return {
     id,
     name: model.name ?? id,
     profile: model.profile ?? 'neuroweaver',
     probes: model.probes ?? [],
     // Thousands of models that are judged alike share what follows from their thresholds.
-    signals: hasItsOwn ? signalsOf(mergeThresholds(defaults.thresholds, model)) : defaults.signals,
+    signals: hasItsOwn ? signalsOf(mergeThresholds(defaults.thresholds, model), added) : defaults.signals,
     ...definedOnly({ version: model.version, endpoint: model.endpoint?.replace(/\/$/, '') }),
   };
 }

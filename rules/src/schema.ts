@@ -34,11 +34,86 @@ const modelName = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,254}$/)
   .meta({ description: 'letters, digits and . _ : / -, at most 255', examples: ['spam-nb'] });
 
+/** A signal's name goes into labels, and into columns of this length. */
+const signalName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{0,49}$/)
+  .meta({ description: 'lower case letters, digits and _, at most 50', examples: ['toxicity'] });
+const promql = (description: string, example: string) =>
+  z
+    .string()
+    .min(1)
+    .meta({ description, examples: [example] });
+const labelName = (description: string, example: string) =>
+  z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+    .meta({ description, examples: [example] });
+
+const customThresholds = z.strictObject({
+  warning_threshold: fraction(
+    'bad share above which, or mean score below which, a warning is raised; the same as critical unless stated',
+    0.01,
+  ).optional(),
+  critical_threshold: fraction(
+    'bad share above which, or mean score below which, the model is degraded',
+    0.02,
+  ).optional(),
+});
+
+const customSignal = customThresholds.extend({
+  bad: promql('selector of the counters of what was bad', 'moderation_flagged_total').optional(),
+  total: promql('selector of the counters of all that was looked at', 'moderation_checked_total').optional(),
+  scores: promql(
+    'histogram of scores from 0 to 1, without the suffix of its parts',
+    'rag_groundedness',
+  ).optional(),
+  critical_threshold: customThresholds.shape.critical_threshold.unwrap(),
+  model_label: labelName('label that names the model', 'model').optional(),
+  version_label: labelName('label that names the version of the model', 'version').optional(),
+  words: z
+    .string()
+    .regex(/^(?!.*\{\{).{1,200}$/)
+    .meta({ description: 'what an alert says of the model after its name', examples: ['says toxic things'] })
+    .optional(),
+});
+
+const resource = z.strictObject({
+  value: promql('PromQL that gives a number a model, or a number an instance', 'process_memory_usage'),
+  warning_threshold: positive('value above which a warning is raised', 0.95),
+  critical_threshold: positive(
+    'value above which the model is degraded and its traffic may move; none unless stated',
+    0.99,
+  ).optional(),
+  clear_below: positive(
+    'value below which it is over; nine tenths of the threshold unless stated',
+    0.8,
+  ).optional(),
+  for_seconds: positive('how long without a break, both ways', 60).default(60),
+  model_label: labelName('label that names the model', 'model').optional(),
+});
+
+/** What runs out where models are served, if it is measured. */
+const shippedResources: Record<string, z.input<typeof resource>> = {
+  gpu_memory: {
+    value: 'hw_gpu_memory_usage / hw_gpu_memory_limit',
+    warning_threshold: 0.95,
+    for_seconds: 60,
+  },
+  event_loop: { value: 'nodejs_eventloop_utilization', warning_threshold: 0.95, for_seconds: 300 },
+};
+
 const thresholds = z.strictObject({
   accuracy: z
     .strictObject({
       warning_threshold: fraction('mean score below which a warning is raised', 0.85).optional(),
       critical_threshold: fraction('mean score below which the model is degraded', 0.75).optional(),
+    })
+    .optional(),
+  feedback: z
+    .strictObject({
+      warning_threshold: fraction('mean rating below which a warning is raised', 0.85).optional(),
+      critical_threshold: fraction('mean rating below which the model is degraded', 0.75).optional(),
     })
     .optional(),
   latency: z
@@ -83,7 +158,17 @@ const probe = z.strictObject({
     .prefault({}),
 });
 
-const model = thresholds.extend({
+const modelThresholds = thresholds.extend({
+  signals: z
+    .record(signalName, customThresholds)
+    .meta({
+      description: 'thresholds of the signals that the policy adds, for this model alone',
+      examples: [{ toxicity: { critical_threshold: 0.05 } }],
+    })
+    .optional(),
+});
+
+const model = modelThresholds.extend({
   name: modelName.optional(),
   version: z
     .string()
@@ -99,16 +184,117 @@ const model = thresholds.extend({
   probes: z.array(probe).optional(),
 });
 
+const oneOrMore = <T extends z.ZodType>(one: T) => z.union([one, z.array(one).min(1)]);
+
+const haproxyName = z
+  .string()
+  .regex(/^[A-Za-z0-9_.:-]+$/)
+  .meta({ description: 'name in the configuration of HAProxy', examples: ['spam-nb-1'] });
+
+const template = (description: string, example: string) =>
+  z
+    .string()
+    .min(1)
+    .meta({ description: `${description}; {{…}} is filled in`, examples: [example] });
+const urlTemplate = (description: string) =>
+  template(description, 'http://127.0.0.1:9180/apisix/admin/upstreams/{{route}}').regex(/^https?:\/\/[^{]/);
+const pointerTemplate = (description: string, example: string) =>
+  template(`JSON pointer to ${description}`, example).regex(/^(\/.*)?$/);
+
+const haproxy = z.strictObject({
+  kind: z.literal('haproxy'),
+  socket: oneOrMore(
+    z
+      .string()
+      .regex(/^(\/.+|[^\s/]+:\d+)$/)
+      .meta({
+        description: 'stats socket with level admin: a path, or HOST:PORT',
+        examples: ['/run/haproxy/admin.sock'],
+      }),
+  ),
+  backend: haproxyName
+    .meta({ description: 'backend of the route, if not named like it', examples: ['mail_filter'] })
+    .optional(),
+  servers: z
+    .record(modelName, oneOrMore(haproxyName))
+    .meta({
+      description: 'the server or servers of a model, where not named like it',
+      examples: [{ 'spam-nb': ['nb-1', 'nb-2'] }],
+    })
+    .default({}),
+});
+
+const routeDocument = z.strictObject({
+  kind: z.literal('document'),
+  file: z
+    .string()
+    .min(1)
+    .meta({
+      description: 'file of flag definitions that the gateway reads',
+      examples: ['/etc/flagd/routes.json'],
+    })
+    .optional(),
+  redis: z
+    .string()
+    .min(1)
+    .meta({
+      description: 'address of the Redis that the gateway reads',
+      examples: ['redis://127.0.0.1:6379'],
+    })
+    .optional(),
+  prefix: z
+    .string()
+    .meta({ description: 'key and channel in Redis: this and the route', examples: ['relaycore:route:'] })
+    .default('relaycore:route:'),
+});
+
+const http = z.strictObject({
+  kind: z.literal('http'),
+  headers: z
+    .record(z.string(), template('sent with every request', 'Bearer ${GATEWAY_TOKEN}'))
+    .meta({ description: 'headers of every request', examples: [{ 'x-api-key': '${GATEWAY_KEY}' }] })
+    .default({}),
+  names: z
+    .record(modelName, z.string().min(1))
+    .meta({
+      description: 'what the gateway calls a model, where not the same',
+      examples: [{ 'spam-nb': '10.0.0.5:8000' }],
+    })
+    .default({}),
+  scale: z
+    .int()
+    .min(10)
+    .max(1_000_000)
+    .meta({ description: 'what the weights of a route add up to at the gateway', examples: [100] })
+    .default(10_000),
+  read: z.strictObject({
+    url: urlTemplate('where the weights are read'),
+    weight: pointerTemplate('the weight of a target', '/value/nodes/{{name}}'),
+    generation: pointerTemplate('the generation', '/value/labels/generation').optional(),
+  }),
+  write: z.strictObject({
+    method: z.enum(['PUT', 'PATCH', 'POST']).default('PUT'),
+    url: urlTemplate('where the weights are written'),
+    body: template(
+      'what is sent',
+      '{ "nodes": {{weights}}, "labels": { "generation": "{{generation}}" } }',
+    ).optional(),
+  }),
+});
+
 const driver = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('relaycore'),
-    url: z.union([httpUrl('address of the gateway'), z.array(httpUrl('address of one gateway')).min(1)]),
+    url: oneOrMore(httpUrl('address of the gateway')),
     token: z
       .string()
       .min(1)
       .meta({ description: 'bearer token of the gateway', examples: ['${GATEWAY_TOKEN}'] })
       .optional(),
   }),
+  haproxy,
+  routeDocument,
+  http,
   z.strictObject({ kind: z.literal('dry-run') }),
 ]);
 
@@ -233,6 +419,20 @@ export const policySchema = z.strictObject({
         .default(true),
     })
     .prefault({}),
+  signals: z
+    .record(signalName, customSignal)
+    .meta({
+      description: 'signals of your own, in PromQL',
+      examples: [{ toxicity: { bad: 'flagged_total', total: 'checked_total', critical_threshold: 0.02 } }],
+    })
+    .default({}),
+  resources: z
+    .record(signalName, resource)
+    .meta({
+      description: 'gauges with a plain threshold; these stand in place of the default ones',
+      examples: [{ memory: { value: 'process_memory_usage', warning_threshold: 8e9 } }],
+    })
+    .prefault(shippedResources),
   switching: z
     .strictObject({
       max_simultaneous: z
@@ -307,10 +507,13 @@ export const policySchema = z.strictObject({
 
 export type PolicyFile = z.output<typeof policySchema>;
 export type FailbackFile = z.output<typeof failback>;
+export type ModelThresholdsFile = z.output<typeof modelThresholds>;
+export type ResourceFile = z.output<typeof resource>;
+export type CustomSignalFile = z.output<typeof customSignal>;
 export type ApprovalFile = z.output<typeof approval>;
-export type ThresholdsFile = z.output<typeof thresholds>;
 export type ProbeFile = z.output<typeof probe>;
 export type DriverFile = z.output<typeof driver>;
+export type RouteFile = z.output<typeof route>;
 
 /** JSON Schema (draft 2020-12) of the policy file, for editors and for remedies. */
 export function policyJsonSchema(): Record<string, unknown> {

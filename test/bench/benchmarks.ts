@@ -1,6 +1,8 @@
 import { assess } from './assess.ts';
+import { instrumentation } from './instrumentation.ts';
 import { read } from './read.ts';
 import type { Result } from './side-by-side.ts';
+import { switching } from './switching.ts';
 
 export interface Benchmark {
   readonly about: string;
@@ -8,4 +10,4 @@ export interface Benchmark {
   run(progress: (line: string) => void): Promise<readonly Result[]>;
 }
 
-export const benchmarks: Readonly<Record<string, Benchmark>> = { assess, read };
+export const benchmarks: Readonly<Record<string, Benchmark>> = { assess, read, switching, instrumentation };

@@ -1,5 +1,6 @@
 import { loadPolicy, type Mode, type Policy, type Signal } from '@relaycore/rules';
 import { assess, type ModelState, newModelState } from '../../controller/src/assess/assess.ts';
+import { type GaugeStates, withGauges } from '../../controller/src/assess/gauges.ts';
 import { decide } from '../../controller/src/decide/decide.ts';
 import { endOf, expiryOf, isSameChange, mayPropose } from '../../controller/src/decide/propose.ts';
 import { allTo } from '../../controller/src/decide/weights.ts';
@@ -13,6 +14,7 @@ import {
   type Proposal,
   type ProposalStatus,
   type Reading,
+  type ResourceReadings,
   type RouteState,
   type SignalReadings,
 } from '../../controller/src/types.ts';
@@ -29,6 +31,10 @@ export interface Behaviour {
   readonly slow: number;
   /** Mean score of the answers, of which one in ten is scored. */
   readonly accuracy: number;
+  /** Mean badness of the signals that the policy adds. */
+  readonly custom: Readonly<Record<string, number>>;
+  /** Values of the resources that are seen of it. */
+  readonly resources: Readonly<Record<string, number>>;
   /** Why nothing can be read about it, when nothing can. */
   readonly unseen: string | undefined;
 }
@@ -72,7 +78,14 @@ export interface Story {
   answers(answer: 'approved' | 'rejected'): void;
 }
 
-const healthy: Behaviour = { success: 0.99, slow: 0.005, accuracy: 0.95, unseen: undefined };
+const healthy: Behaviour = {
+  success: 0.99,
+  slow: 0.005,
+  accuracy: 0.95,
+  custom: {},
+  resources: {},
+  unseen: undefined,
+};
 
 export function tell({
   targets,
@@ -89,7 +102,9 @@ export function tell({
   const failedSince = new Map<string, number>();
   const recoveredAt = new Map<string, number>();
   const models = new Map<string, ModelState>();
-  const assessments = new Map<string, Assessment>();
+  const assessed = new Map<string, Assessment>();
+  let assessments: ReadonlyMap<string, Assessment> = assessed;
+  let gauges: GaugeStates = new Map();
   const changes: (Change & { at: number })[] = [];
   const proposals: Proposal[] = [];
   const carried = new Map<string, number>();
@@ -115,9 +130,10 @@ export function tell({
   }
 
   function readings(model: string): SignalReadings {
-    const { success, slow, accuracy, unseen } = behaviours.get(model)!;
+    const { success, slow, accuracy, custom, unseen } = behaviours.get(model)!;
+    const feedback = absent(unseen ?? 'nobody rates it');
     if (unseen !== undefined)
-      return { success: absent(unseen), latency: absent(unseen), accuracy: absent(unseen) };
+      return { success: absent(unseen), latency: absent(unseen), accuracy: absent(unseen), feedback };
     const share = (state.weights[model] ?? 0) / 10_000;
     const requests = whole(`${model} requests`, (rate * share * tickMs) / 1000);
     const scores = whole(`${model} scores`, requests / 10);
@@ -125,7 +141,23 @@ export function tell({
       success: counts(requests, whole(`${model} failed`, requests * (1 - success))),
       latency: counts(requests, whole(`${model} slow`, requests * slow)),
       accuracy: counts(scores, whole(`${model} wrong`, scores * (1 - accuracy))),
+      feedback,
+      ...Object.fromEntries(
+        Object.entries(custom).map(([name, bad]) => [
+          name,
+          counts(requests, whole(`${model} ${name}`, requests * bad)),
+        ]),
+      ),
     };
+  }
+
+  function resources(): ResourceReadings {
+    return new Map(
+      [...behaviours].map(([model, { resources }]) => [
+        model,
+        new Map(Object.entries(resources).map(([name, value]) => [name, { value }])),
+      ]),
+    );
   }
 
   function tick(): void {
@@ -143,8 +175,11 @@ export function tell({
         at: now,
         ...(proving && { provingSince: phase.since }),
       });
-      assessments.set(model, assessment);
+      assessed.set(model, assessment);
     }
+    const next = withGauges(assessed, gauges, { policy, readings: { at: now, resources: resources() } });
+    gauges = next.states;
+    assessments = next.assessments;
     const { intervalMs, timeoutMs } = policy.probes;
     const before = decision;
     decision = decide({

@@ -95,10 +95,43 @@ describe('model-status', () => {
             },
             { signal: 'latency', verdict: 'unknown', reason: 'nothing was measured' },
             { signal: 'accuracy', verdict: 'unknown' },
+            { signal: 'feedback', verdict: 'unknown' },
           ],
         },
         { model_id: 'spam-lr', verdict: 'healthy', probe: { result: 'passed' } },
         { model_id: 'chat-a', probe: { result: 'failed', reason: 'answered 500', failures: 2 } },
+      ],
+    });
+  });
+
+  test('shows resources beside the signals, with the instance and what would end it', async () => {
+    const here = await world();
+    here.reader.uses({ 'spam-nb': { gpu_memory: 0.99 } });
+    await here.ticks(13);
+    expect((await here.get(status)).body).toMatchObject({
+      models: [
+        {
+          verdict: 'warning',
+          reason: 'gpu_memory',
+          signals: [{ signal: 'success', verdict: 'healthy' }, {}, {}, {}],
+          resources: [
+            {
+              resource: 'gpu_memory',
+              verdict: 'warning',
+              reason: null,
+              value: 0.99,
+              instance: 'a:1',
+              seen_at: new Date(here.clock.now()).toISOString(),
+              since: new Date(here.clock.now()).toISOString(),
+              warning_threshold: 0.95,
+              critical_threshold: null,
+              clear_below: 0.855,
+              for_seconds: 60,
+            },
+          ],
+        },
+        { resources: [] },
+        {},
       ],
     });
   });

@@ -14,6 +14,7 @@ import {
   type Override,
   type ProbeResult,
   type Proposal,
+  type ResourceAssessment,
   type SignalAssessment,
   serving,
 } from '../types.ts';
@@ -127,7 +128,7 @@ export function decisionView(decision: Decision): DecisionView {
 }
 
 export function modelView(
-  { model, version, at, verdict, signals }: Assessment,
+  { model, version, at, verdict, silence, signals }: Assessment,
   probe: ProbeResult | undefined,
 ) {
   const health = healthOf(signals);
@@ -144,9 +145,13 @@ export function modelView(
           ...(probe.kind === 'failed' && { reason: probe.reason, failures: probe.failures }),
         }
       : null,
+    silence: silence
+      ? { since: time(silence.since), believed_after_seconds: silence.believedAfterMs / 1000 }
+      : null,
     health_score: health.score ?? null,
     health_parts: health.parts,
-    signals: signals.map(signalView),
+    signals: signals.filter(({ resource }) => !resource).map(signalView),
+    resources: signals.flatMap(signal => (signal.resource ? resourceView(signal, signal.resource) : [])),
   };
 }
 
@@ -160,6 +165,25 @@ function signalView({ signal, verdict, vantage, levels, requests, trend }: Signa
     trend: trend ?? null,
     warning: levelView(levels.warning),
     critical: levelView(levels.critical),
+  };
+}
+
+function resourceView(
+  { signal, verdict, levels: { warning, critical } }: SignalAssessment,
+  { value, instance, seenAt, forMs, clearBelow }: ResourceAssessment,
+) {
+  return {
+    resource: signal,
+    verdict: verdict.kind === 'degraded' ? verdict.level : verdict.kind,
+    reason: verdict.kind === 'unknown' ? verdict.reason : null,
+    value,
+    instance: instance ?? null,
+    seen_at: time(seenAt),
+    since: timeOrNull(critical.standsSince ?? warning.standsSince),
+    warning_threshold: warning.threshold,
+    critical_threshold: Number.isFinite(critical.threshold) ? critical.threshold : null,
+    clear_below: clearBelow,
+    for_seconds: forMs / 1000,
   };
 }
 

@@ -36,7 +36,10 @@ export type Verification =
   | { readonly kind: 'converged' }
   | { readonly kind: 'partial' | 'diverged' | 'unknown'; readonly detail: string };
 
-/** How a desired route state reaches one kind of gateway. Every method has a deadline by its signal. */
+/**
+ * How a desired route state reaches one kind of gateway. Every method has a deadline by its signal. No address, error
+ * or detail has a secret in it.
+ */
 export interface GatewayDriver {
   capabilities(): Capabilities;
   read(route: string, signal: AbortSignal): Promise<GatewayState>;
@@ -45,7 +48,33 @@ export interface GatewayDriver {
   close(): Promise<void>;
 }
 
-export function sameWeights(a: Weights, b: Weights): boolean {
+/** What is held against what is wanted; `where` names the gateway. */
+export function compared(where: string, held: GatewayState, desired: Desired): Verification {
+  const { weights, generation = 0 } = held;
+  if (generation === desired.generation && sameWeights(weights, desired.weights))
+    return { kind: 'converged' };
+  const detail =
+    Object.keys(weights).length === 0 && held.generation === undefined
+      ? `${where} was never told`
+      : `${where} holds generation ${generation} with ${JSON.stringify(weights)}`;
+  return { kind: 'diverged', detail };
+}
+
+/**
+ * The fence, for gateways that have none of their own: what a change meets at this gateway before it is told. Nothing,
+ * when it may be told. A gateway that serves and was never told anything is at generation 0, which nobody decided: it
+ * is left as it is.
+ */
+export function fenced(where: string, held: GatewayState, desired: Desired): ApplyResult | undefined {
+  if (compared(where, held, desired).kind === 'converged') return { kind: 'unchanged' };
+  const { weights, generation = 0 } = held;
+  const empty = Object.keys(weights).length === 0 && held.generation === undefined;
+  if (empty || generation < desired.generation) return undefined;
+  const detail = `${where} holds generation ${generation} with ${JSON.stringify(weights)}; read the route and decide again`;
+  return { kind: 'conflict', detail };
+}
+
+function sameWeights(a: Weights, b: Weights): boolean {
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].every(
     model => (a[model] ?? 0) === (b[model] ?? 0),
   );

@@ -1,8 +1,9 @@
-import { type Desired, type GatewayDriver, sameWeights } from './driver.ts';
+import { compared, fenced, type GatewayDriver, type GatewayState } from './driver.ts';
 
 /** Changes nothing outside: a route that is only watched, and the first step of every set-up. */
 export function dryRunDriver(): GatewayDriver {
-  const routes = new Map<string, Desired>();
+  const routes = new Map<string, GatewayState>();
+  const held = (route: string) => routes.get(route) ?? { weights: {} };
   return {
     capabilities: () => ({
       weights: true,
@@ -11,30 +12,14 @@ export function dryRunDriver(): GatewayDriver {
       durableAcrossRestarts: false,
       expectedEffectMs: 0,
     }),
-    async read(route) {
-      const held = routes.get(route);
-      return held ? { weights: held.weights, generation: held.generation } : { weights: {} };
-    },
+    read: async route => held(route),
     async apply(route, desired) {
-      const held = routes.get(route);
-      if (held && same(held, desired)) return { kind: 'unchanged' };
-      if (held && held.generation >= desired.generation)
-        return { kind: 'conflict', detail: `generation ${held.generation} is already held` };
-      routes.set(route, desired);
+      const refusal = fenced('the dry run', held(route), desired);
+      if (refusal) return refusal;
+      routes.set(route, { weights: desired.weights, generation: desired.generation });
       return { kind: 'applied' };
     },
-    async verify(route, desired) {
-      const held = routes.get(route);
-      if (!held) return { kind: 'diverged', detail: 'it was never told' };
-      if (same(held, desired)) return { kind: 'converged' };
-      return {
-        kind: 'diverged',
-        detail: `it holds generation ${held.generation} with ${JSON.stringify(held.weights)}`,
-      };
-    },
+    verify: async (route, desired) => compared('the dry run', held(route), desired),
     async close() {},
   };
 }
-
-const same = (held: Desired, desired: Desired) =>
-  held.generation === desired.generation && sameWeights(held.weights, desired.weights);

@@ -168,7 +168,7 @@ describe('two gateways', () => {
 
 test('a wrong token is refused, and the refusal says so', async () => {
   const { url } = await startGateway({ routes: { [route]: { targets } }, token: 's3cret' });
-  const driver = relaycoreDriver({ urls: [url], token: 'wrong' });
+  const driver = relaycoreDriver({ urls: [url], token: 'not-the-one' });
   await expect(driver.read(route, soon())).rejects.toThrow(/answered 401 .*token_wrong/);
   expect(await driver.apply(route, desired, soon())).toMatchObject({ kind: 'rejected' });
 });

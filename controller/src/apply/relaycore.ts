@@ -3,12 +3,13 @@ import { z } from 'zod';
 import { messageOf } from '../errors.ts';
 import {
   type ApplyResult,
+  compared,
   type Desired,
   type GatewayDriver,
   type GatewayState,
-  sameWeights,
   type Verification,
 } from './driver.ts';
+import { type OneGateway, several } from './several.ts';
 
 export interface RelaycoreOptions {
   /** Every gateway that embeds the relay kit for this route. */
@@ -69,17 +70,17 @@ export function relaycoreDriver({ urls, token }: RelaycoreOptions): GatewayDrive
     signal: AbortSignal,
   ): Promise<Verification> {
     try {
-      const state = await readOne(url, route, signal);
-      if (sameWeights(state.weights, desired.weights) && state.generation === desired.generation)
-        return { kind: 'converged' };
-      return {
-        kind: 'diverged',
-        detail: `${url} holds generation ${state.generation} with ${JSON.stringify(state.weights)}`,
-      };
+      return compared(url, await readOne(url, route, signal), desired);
     } catch (error) {
       return { kind: 'unknown', detail: messageOf(error) };
     }
   }
+
+  const gatewayAt = (url: string): OneGateway => ({
+    read: (route, signal) => readOne(url, route, signal),
+    apply: (route, desired, signal) => applyOne(url, route, desired, signal),
+    verify: (route, desired, signal) => verifyOne(url, route, desired, signal),
+  });
 
   return {
     capabilities: () => ({
@@ -89,12 +90,7 @@ export function relaycoreDriver({ urls, token }: RelaycoreOptions): GatewayDrive
       durableAcrossRestarts: true,
       expectedEffectMs: 50,
     }),
-    // Every one has to answer: one that does not might know a later generation, and refuse all that come before it.
-    read: async (route, signal) => latest(await Promise.all(urls.map(url => readOne(url, route, signal)))),
-    apply: async (route, desired, signal) =>
-      worstApplied(await Promise.all(urls.map(url => applyOne(url, route, desired, signal)))),
-    verify: async (route, desired, signal) =>
-      together(await Promise.all(urls.map(url => verifyOne(url, route, desired, signal)))),
+    ...several(urls.map(gatewayAt)),
     async close() {},
   };
 }
@@ -106,26 +102,3 @@ const excerpt = (text: string) => text.slice(0, 2000);
 
 /** The same change of a route has the same key; the same generation with other words or weights has another one. */
 const digestOf = (body: string) => createHash('sha256').update(body).digest('hex');
-
-/** Gateways that disagree are on the way from an earlier generation to the latest. */
-const latest = (states: readonly GatewayState[]) =>
-  states.reduce((best, state) => ((state.generation ?? 0) > (best.generation ?? 0) ? state : best));
-
-/** One gateway that did not follow outweighs all that did. */
-function worstApplied(results: readonly ApplyResult[]): ApplyResult {
-  for (const kind of ['conflict', 'rejected', 'unknown', 'applied'] as const) {
-    const found = results.find(result => result.kind === kind);
-    if (found) return found;
-  }
-  return { kind: 'unchanged' };
-}
-
-function together(results: readonly Verification[]): Verification {
-  const open = results.filter(result => result.kind !== 'converged');
-  if (open.length === 0) return { kind: 'converged' };
-  if (open.length < results.length) return { kind: 'partial', detail: details(open) };
-  return { kind: open[0]!.kind, detail: details(open) };
-}
-
-const details = (results: readonly Verification[]) =>
-  results.map(result => ('detail' in result ? result.detail : '')).join('; ');

@@ -164,6 +164,21 @@ describe('a route tries the model again', () => {
   });
 });
 
+test('evidence gathered under other thresholds starts from nothing', () => {
+  const state = newModelState(0);
+  const tickUnder = (text: string, at: number) => {
+    const policy = policyOf(text);
+    const none = absent('none');
+    const readings = { success: counts(40, 10), latency: none, accuracy: none, feedback: none };
+    return assess(state, { model: 'm', signals: policy.defaults, policy, readings, at });
+  };
+  const lenient = 'model_performance: { success_rate: { warning_threshold: 0.7, critical_threshold: 0.6 } }';
+  for (let tick = 1; tick <= 5; tick++) tickUnder('{}', tick * tickMs);
+  expect(tickUnder('{}', 6 * tickMs).signals[0]!.levels.critical.evidence).toBeGreaterThan(5);
+  const { evidence, stands } = tickUnder(lenient, 7 * tickMs).signals[0]!.levels.critical;
+  expect({ evidence, stands }).toEqual({ evidence: 0, stands: false });
+});
+
 test('what is counted while nothing stands is the evaluation window', () => {
   const model = modelUnder(policy);
   model.ticks(720, { success: counts(45, 5) });
@@ -202,6 +217,7 @@ function modelUnder(policy: Policy) {
         success: absent('no success'),
         latency: absent('no success'),
         accuracy: absent('no scores'),
+        feedback: absent('no scores'),
         ...readings,
       },
       at: now,

@@ -10,6 +10,7 @@ import type {
   Vantage,
   Verdict,
 } from '../types.ts';
+import { assessmentOf } from './assessment.ts';
 import { type DetectorParameters, detectorParameters } from './detector.ts';
 import { addToRun, endRun, type FailureRun, isHardDown, noFailures } from './hard-down.ts';
 import { addToTraffic, noTraffic, type Silence, silenceOf, type Traffic } from './silence.ts';
@@ -30,6 +31,8 @@ export interface ModelState {
 export const newModelState = (at: number): ModelState => ({ signals: {}, traffic: noTraffic(at) });
 
 interface SignalState {
+  /** What it was judged by; evidence for other thresholds says nothing about these. */
+  readonly judgedBy: string;
   /** The last tick that told of it. */
   at: number;
   /** Of this tick. */
@@ -64,45 +67,21 @@ const healthy: Verdict = { kind: 'healthy' };
 /** One model, one tick: brings the state up to date and gives the verdicts, each with the numbers behind it. */
 export function assess(state: ModelState, input: AssessInput): Assessment {
   for (const signal of input.signals) assessSignal(state, signal, input);
-  return new ModelAssessment(state, input, silenceAfter(state, input));
+  const { model, version, at, signals, policy } = input;
+  const silence = silenceAfter(state, input);
+  const known = {
+    model,
+    at,
+    verdict: worst(state, signals),
+    ...(version !== undefined && { version }),
+    ...(silence && { silence }),
+  };
+  return assessmentOf(known, viewsOf(state, signals, at, policy));
 }
 
-/**
- * What is behind the verdict is put together when it is first asked for, from the state as it is then: thousands of
- * healthy models are never asked.
- */
-class ModelAssessment implements Assessment {
-  readonly model: string;
-  readonly version?: string;
-  readonly at: number;
-  readonly verdict: Verdict;
-  readonly silence?: Silence;
-  readonly #state: ModelState;
-  readonly #signals: readonly Signal[];
-  readonly #policy: Policy;
-  #views: readonly SignalAssessment[] | undefined;
-
-  constructor(state: ModelState, { model, version, at, signals, policy }: AssessInput, silence?: Silence) {
-    this.model = model;
-    if (version !== undefined) this.version = version;
-    this.at = at;
-    this.verdict = worst(state, signals);
-    if (silence) this.silence = silence;
-    this.#state = state;
-    this.#signals = signals;
-    this.#policy = policy;
-  }
-
-  get signals(): readonly SignalAssessment[] {
-    this.#views ??= this.#signals.map(signal =>
-      signalView(signal, this.#state.signals[signal.name]!, this.at, this.#policy, this.#signals.length),
-    );
-    return this.#views;
-  }
-
-  toJSON(): Assessment {
-    return { ...this, signals: this.signals };
-  }
+/** A function of its own, so that what is kept for later holds on to no readings. */
+function viewsOf({ signals: states }: ModelState, signals: readonly Signal[], at: number, policy: Policy) {
+  return () => signals.map(signal => signalView(signal, states[signal.name]!, at, policy));
 }
 
 /** Requests are those that succeed or fail; where nobody tells of them, their lack is no silence. */
@@ -113,22 +92,29 @@ function silenceAfter(
   const reading = readings.success;
   if (reading?.kind !== 'counts') return undefined;
   addToTraffic(traffic, at, policy.detection.tickMs, total(reading.levels.critical).requests);
-  return silenceOf(traffic, at, parametersOf(signals[0]!, policy, signals.length).critical.threshold);
+  return silenceOf(traffic, at, parametersOf(signals[0]!, policy).critical.threshold);
 }
 
 function assessSignal({ signals }: ModelState, signal: Signal, input: AssessInput): void {
   const { at, policy, readings } = input;
-  const parameters = parametersOf(signal, policy, input.signals.length);
-  const state = signals[signal.name] ?? newSignalState(signal, parameters, input);
-  signals[signal.name] = state;
+  const parameters = parametersOf(signal, policy);
+  let state = signals[signal.name];
+  if (state?.judgedBy !== parameters.judgedBy) {
+    state = newSignalState(signal, parameters, input);
+    signals[signal.name] = state;
+  }
   startProving(state, input, parameters);
-  const reading = readings[signal.name]!;
+  const reading = readings[signal.name] ?? unread;
   if (reading.kind === 'counts') observe(state, signal, reading, input, parameters);
   state.vantage = reading.kind === 'counts' ? reading.vantage : null;
   state.verdict = verdictOf(signal, reading, state, at, policy);
 }
 
-type LevelParameters = Readonly<Record<Level, DetectorParameters>>;
+interface LevelParameters extends Readonly<Record<Level, DetectorParameters>> {
+  readonly judgedBy: string;
+}
+
+const unread: Reading = { kind: 'absent', reason: 'nothing was read of it' };
 
 interface Known {
   readonly bySignal: Map<Signal, LevelParameters>;
@@ -138,7 +124,7 @@ interface Known {
 const known = new WeakMap<Policy, Known>();
 
 /** The detector's constants follow from the policy alone; models that are judged alike share them. */
-function parametersOf(signal: Signal, policy: Policy, signals: number): LevelParameters {
+function parametersOf(signal: Signal, policy: Policy): LevelParameters {
   let ofPolicy = known.get(policy);
   if (!ofPolicy) {
     ofPolicy = { bySignal: new Map(), byValue: new Map() };
@@ -147,7 +133,10 @@ function parametersOf(signal: Signal, policy: Policy, signals: number): LevelPar
   let parameters = ofPolicy.bySignal.get(signal);
   if (!parameters) {
     const { byValue } = ofPolicy;
-    parameters = bothLevels(level => sharedParameters(byValue, signal, level, policy, signals));
+    parameters = {
+      ...bothLevels(level => sharedParameters(byValue, signal, level, policy)),
+      judgedBy: JSON.stringify([signal.kind, signal.levels]),
+    };
     ofPolicy.bySignal.set(signal, parameters);
   }
   return parameters;
@@ -157,19 +146,18 @@ function sharedParameters(
   byValue: Known['byValue'],
   signal: Signal,
   level: Level,
-  { detection }: Policy,
-  signals: number,
+  { detection, defaults }: Policy,
 ): DetectorParameters {
   const { kind } = signal;
   const { allowedBad } = signal.levels[level];
-  const key = `${kind} ${level} ${allowedBad} ${signals}`;
+  const key = `${kind} ${level} ${allowedBad}`;
   const shared =
     byValue.get(key) ??
     detectorParameters({
       allowedBad,
       kind,
       yearsPerFalseAlarm: detection.yearsPerFalseAlarm[level],
-      streams: signals * levels.length,
+      streams: defaults.length,
       tickMs: detection.tickMs,
       agreementMs: detection.agreementMs,
     });
@@ -185,6 +173,7 @@ function newSignalState(
   const evaluationMs = policy.alerts.windowMinutes * 60_000;
   const newPast = () => ({ window: emptyWindow(at, evaluationMs), dispersion: noDispersion(at) });
   return {
+    judgedBy: parameters.judgedBy,
     at,
     vantage: null,
     verdict: healthy,
@@ -322,9 +311,8 @@ function signalView(
   { past, pastOfWarning, streams, vantage, verdict }: SignalState,
   at: number,
   policy: Policy,
-  signals: number,
 ): SignalAssessment {
-  const parameters = parametersOf(signal, policy, signals);
+  const parameters = parametersOf(signal, policy);
   const trend = trendOf(past.window, at, policy.alerts.minRequests);
   return {
     signal: signal.name,

@@ -1,5 +1,6 @@
 import type { Model, Policy, Probe } from '@relaycore/rules';
 import { messageOf } from '../errors.ts';
+import { atPointer } from '../json-pointer.ts';
 import type { ProbeResult } from '../types.ts';
 import { probeResult } from './probe-result.ts';
 
@@ -95,14 +96,4 @@ function mismatch(
   const found = atPointer(JSON.parse(text), pointer);
   if (JSON.stringify(found) === JSON.stringify(equals)) return undefined;
   return `${pointer || 'the answer'} is ${JSON.stringify(found)} instead of ${JSON.stringify(equals)}`;
-}
-
-/** RFC 6901. */
-function atPointer(document: unknown, pointer: string): unknown {
-  let place = document;
-  for (const token of pointer.split('/').slice(1)) {
-    if (place === null || typeof place !== 'object') return undefined;
-    place = (place as Record<string, unknown>)[token.replaceAll('~1', '/').replaceAll('~0', '~')];
-  }
-  return place;
 }

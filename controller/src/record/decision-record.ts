@@ -21,7 +21,7 @@ export function switchEvent(
     weights: next.weights,
     at,
     ...(signal && { signal }),
-    ...(evidence && { score: scoreOf(evidence) }),
+    ...(evidence && !evidence.resource && { score: scoreOf(evidence) }),
     decision: {
       kind,
       reason,

@@ -1,0 +1,12 @@
+/** RFC 6901. */
+export function atPointer(document: unknown, pointer: string): unknown {
+  let place = document;
+  for (const token of pointer.split('/').slice(1)) {
+    if (place === null || typeof place !== 'object') return undefined;
+    place = (place as Record<string, unknown>)[token.replaceAll('~1', '/').replaceAll('~0', '~')];
+  }
+  return place;
+}
+
+/** A name as one step of a pointer. */
+export const pointerStep = (name: string) => name.replaceAll('~', '~0').replaceAll('/', '~1');
