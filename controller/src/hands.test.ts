@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { type ApiWorld, startApi } from '../../test/support/api.ts';
 import { type StartedDatabase, startEmbedded, temporaryFolder } from '../../test/support/databases.ts';
 import { upTo } from '../../test/support/records.ts';
 import { policyOf } from '../../test/support/scripted-reader.ts';
-import { type ApiWorld, startApi } from './api/fixture.ts';
 import { openDatabase } from './record/database.ts';
 import { listProposals } from './record/proposals.ts';
 

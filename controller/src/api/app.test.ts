@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { answerOf, expectProblem, type Given, startApi } from '../../../test/support/api.ts';
 import { type StartedDatabase, startEmbedded } from '../../../test/support/databases.ts';
 import { eight, keptGenerations, upTo } from '../../../test/support/records.ts';
 import type { Prober } from '../read/probes.ts';
 import { keepAlerts } from '../record/alerts.ts';
 import type { Database } from '../record/database.ts';
-import { answerOf, expectProblem, type Given, startApi } from './fixture.ts';
 
 let started: StartedDatabase;
 beforeAll(async () => {

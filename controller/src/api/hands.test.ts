@@ -1,9 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  type Answer,
+  type ApiWorld,
+  expectProblem,
+  type Given,
+  startApi,
+} from '../../../test/support/api.ts';
 import { type StartedDatabase, startEmbedded } from '../../../test/support/databases.ts';
 import { keptGenerations, upTo } from '../../../test/support/records.ts';
 import { policyOf } from '../../../test/support/scripted-reader.ts';
 import type { Database } from '../record/database.ts';
-import { type Answer, type ApiWorld, expectProblem, type Given, startApi } from './fixture.ts';
 
 /* What a person does to routes, as the API takes it. The rules of the requests themselves are in app.test.ts. */
 

@@ -1,21 +1,16 @@
 import type { Policy } from '@relaycore/rules';
 import { pino } from 'pino';
 import { expect, onTestFinished } from 'vitest';
-import { type ManualClock, manualClock } from '../../../test/support/manual-clock.ts';
-import {
-  noProber,
-  policyOf,
-  type ScriptedReader,
-  scriptedReader,
-} from '../../../test/support/scripted-reader.ts';
-import { ask, startServer } from '../../relay/fixture.ts';
-import type { GatewayDriver } from '../apply/driver.ts';
-import { dryRunDriver } from '../apply/dry-run.ts';
-import { createLoop, type Loop } from '../loop.ts';
-import type { Prober } from '../read/probes.ts';
-import type { Database } from '../record/database.ts';
-import { createTelemetry } from '../telemetry.ts';
-import { createApi } from './app.ts';
+import { ask, startServer } from '../../controller/relay/fixture.ts';
+import { createApi } from '../../controller/src/api/app.ts';
+import type { GatewayDriver } from '../../controller/src/apply/driver.ts';
+import { dryRunDriver } from '../../controller/src/apply/dry-run.ts';
+import { createLoop, type Loop } from '../../controller/src/loop.ts';
+import type { Prober } from '../../controller/src/read/probes.ts';
+import type { Database } from '../../controller/src/record/database.ts';
+import { createTelemetry } from '../../controller/src/telemetry.ts';
+import { type ManualClock, manualClock } from './manual-clock.ts';
+import { noProber, policyOf, type ScriptedReader, scriptedReader } from './scripted-reader.ts';
 
 /** The API of a controller whose time and readings the test makes. */
 export interface ApiWorld {
