@@ -7,7 +7,11 @@ import { openOutput } from './output.ts';
 import { isDisabled } from './provider.ts';
 import { measureResources } from './resources/resources.ts';
 
+export type { Answer, CheckName } from './checks/check.ts';
+export type { CheckOptions, Checks } from './checks/checks.ts';
+export type { JsonSchema } from './checks/schema.ts';
 export type { Gateway, GatewayAttempt, GatewayTarget, ObservedRoute } from './gateway.ts';
+export type { Judge, JudgeOptions, Scorer } from './judge.ts';
 export type { AttemptOutcome, ErrorType, RequestOutcome, ScoreSource } from './metrics.ts';
 export type { Model, ModelIdentity } from './model.ts';
 export type { InitOptions, PageKind } from './options.ts';
@@ -43,10 +47,16 @@ export function init(options: InitOptions = {}): Instrumentation {
   const { recorder, rejections, producer, endpoint, close } = openOutput(settings);
   const stopResources =
     settings.resources && !isDisabled(process.env) ? measureResources(recorder, rejections) : () => {};
+  const closing = new AbortController();
   const gateway = createGateway({ recorder, rejections });
   recorder.gauge('processStartTime', {}).set(processStartSeconds);
   return {
-    model: createModels({ recorder, rejections, maximumModels: settings.maximumSeries }),
+    model: createModels({
+      recorder,
+      rejections,
+      maximumModels: settings.maximumSeries,
+      closing: closing.signal,
+    }),
     gateway: () => gateway,
     producer,
     ready: endpoint?.ready ?? Promise.resolve(),
@@ -54,6 +64,7 @@ export function init(options: InitOptions = {}): Instrumentation {
       return endpoint?.url();
     },
     shutdown() {
+      closing.abort();
       stopResources();
       return close();
     },

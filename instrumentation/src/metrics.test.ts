@@ -52,6 +52,7 @@ async function pageWithEveryMetric(): Promise<string> {
   model.fail(ticket, new Error('one'));
   model.evaluate('accuracy', 1);
   model.feedback(1);
+  model.judge('helpfulness', () => 1);
   const gateway = ml.gateway();
   gateway.attempt({
     route: 'chat',

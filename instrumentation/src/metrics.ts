@@ -74,6 +74,17 @@ export type TokenType = (typeof tokenTypes)[number];
 export const attemptOutcomes = ['ok', 'error', 'timeout', 'refused', 'cancelled'] as const;
 export type AttemptOutcome = (typeof attemptOutcomes)[number];
 
+/** Why an answer that was drawn for a check or a judge got no score; `unknown`: the judge could not tell. */
+export const unscoredReasons = [
+  'rate_limited',
+  'queue_full',
+  'timeout',
+  'error',
+  'invalid_score',
+  'unknown',
+] as const;
+export type UnscoredReason = (typeof unscoredReasons)[number];
+
 /** Why something given to this package was not recorded. */
 export const rejectionReasons = [
   'stale_ticket',
@@ -88,6 +99,7 @@ export const rejectionReasons = [
   'invalid_attempt',
   'invalid_duration',
   'invalid_route_state',
+  'invalid_answer',
   'colliding_labels',
   'conflicting_metric',
   'internal_error',
@@ -214,6 +226,14 @@ export const metrics = {
     description: 'Scores in [0, 1], rounded to bucket edges at random so that the counts keep the mean.',
     attributes: [...baseAttributes, attributes.evaluationName, attributes.source],
     edges: [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1],
+  },
+  unscored: {
+    name: 'ml.evaluation.unscored',
+    kind: 'counter',
+    unit: '{answer}',
+    description:
+      'Answers that were drawn for the checks, or for the judge of that name, and got no score, by reason.',
+    attributes: [...baseAttributes, attributes.evaluationName, attributes.source, attributes.reason],
   },
   feedbackRating: {
     name: 'ml.feedback.rating',

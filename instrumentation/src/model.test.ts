@@ -26,7 +26,7 @@ beforeEach(() => {
     times[at] = nowMs;
   };
   const tickets = createTicketPool({ clock, maximumSlots: 2 });
-  const context = { recorder, rejections, tickets, random: () => 0.5 };
+  const context = { recorder, rejections, tickets, random: () => 0.5, closing: new AbortController().signal };
   const identity = { name: 'spam-v1', version: '1', operation: 'classify', provider: 'example' };
   const created = createModel(identity, { ...context, owner: 0 });
   recorder.beforeReading(created.updateGauges);

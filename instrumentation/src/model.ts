@@ -1,4 +1,6 @@
+import { type CheckOptions, type Checks, createChecks } from './checks/checks.ts';
 import type { Failure } from './failures.ts';
+import { createJudge, type Judge, type JudgeOptions, type Scorer } from './judge.ts';
 import { attributes, type ScoreSource } from './metrics.ts';
 import { createModelSeries } from './model-series.ts';
 import { createQualityRecorder } from './quality.ts';
@@ -7,6 +9,7 @@ import { createRequestRecorder, type RequestContext } from './requests.ts';
 import type { Random } from './scores.ts';
 import { observeStream } from './stream.ts';
 import { noTicket, type Ticket } from './tickets.ts';
+import { createUnscored } from './unscored.ts';
 
 /** What is served, and what its series are named by. */
 export interface ModelIdentity {
@@ -19,7 +22,7 @@ export interface ModelIdentity {
 }
 
 /**
- * Records one model. None of these functions throws: what cannot be recorded is counted in
+ * Records one model. None of these functions throws once it records: what cannot be recorded is counted in
  * `ml_telemetry_rejected_total`.
  */
 export interface Model {
@@ -47,6 +50,17 @@ export interface Model {
    * @param score in [0, 1]
    */
   evaluate(name: string, score: number, options?: { readonly source?: ScoreSource }): void;
+  /**
+   * Checks a sample of its answers without labels, each check a score of its own (source `check`). Throws a TypeError
+   * that lists what is wrong with the options.
+   */
+  checks(options: CheckOptions): Checks;
+  /**
+   * Has a sample of its answers judged by an evaluator of yours (source `judge`): a scorer of a library, another model.
+   * Its errors are counted in `ml_evaluation_unscored_total`. Throws a TypeError that lists what is wrong with the
+   * options.
+   */
+  judge<Sample>(name: string, scorer: Scorer<Sample>, options?: JudgeOptions): Judge<Sample>;
   /** What a person thought of one answer, on the scale min..max, by default 0..1. */
   feedback(rating: number, scale?: { readonly min?: number; readonly max?: number }): void;
 }
@@ -54,6 +68,8 @@ export interface Model {
 export interface ModelContext extends Omit<RequestContext, 'series'> {
   readonly recorder: Recorder;
   readonly random: Random;
+  /** Aborted when nothing is recorded any more. */
+  readonly closing: AbortSignal;
 }
 
 /** A model's recorder, and what brings its gauges up to date. */
@@ -63,7 +79,7 @@ export interface ObservedModel {
 }
 
 export function createModel(identity: ModelIdentity, context: ModelContext): ObservedModel {
-  const { recorder, rejections } = context;
+  const { recorder, rejections, random, closing } = context;
   const base = baseLabels(identity);
   const series = createModelSeries(base, recorder);
   const requests = createRequestRecorder({ ...context, series });
@@ -76,7 +92,26 @@ export function createModel(identity: ModelIdentity, context: ModelContext): Obs
     } else rejections.count('invalid_token_count');
   }
 
+  const unscoredOf = (labels: LabelSet) => createUnscored({ ...base, ...labels }, recorder);
+  const checks = (options: CheckOptions) => {
+    const unscored = unscoredOf({ [attributes.source]: 'check' });
+    return createChecks(options, { quality, rejections, unscored, random });
+  };
+  const judge: Model['judge'] = (name, scorer, options = {}) => {
+    const labels = { [attributes.evaluationName]: name, [attributes.source]: 'judge' };
+    const unscored = () => unscoredOf(labels);
+    return createJudge(name, scorer, options, {
+      quality,
+      rejections,
+      createUnscored: unscored,
+      random,
+      closing,
+    });
+  };
+
   const model: Omit<Model, 'stream'> = {
+    checks,
+    judge,
     start: rejections.contain(requests.start, noTicket),
     begin: rejections.contain(requests.begin, undefined),
     token: rejections.contain(requests.token, undefined),

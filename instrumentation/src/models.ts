@@ -10,6 +10,8 @@ export interface ModelsContext {
   readonly rejections: Rejections;
   /** Models beyond it work, and are recorded nowhere: their series are refused. */
   readonly maximumModels: number;
+  /** Aborted when nothing is recorded any more; without it that never happens. */
+  readonly closing?: AbortSignal;
 }
 
 /** The models of a process: the same identity is the same model. */
@@ -22,6 +24,7 @@ export function createModels(context: ModelsContext): (identity: ModelIdentity) 
     rejections,
     tickets: createTicketPool({ clock: processClock }),
     random: Math.random,
+    closing: context.closing ?? new AbortController().signal,
   };
   const updateGauges = () => {
     for (const model of known.values()) model.updateGauges();

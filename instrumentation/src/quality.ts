@@ -6,6 +6,8 @@ import { isScore, normalizeRating, type Random, roundKeepingMean } from './score
 /** Records how good a model's answers are. */
 export interface QualityRecorder {
   evaluate(name: string, score: number, options?: { readonly source?: ScoreSource }): void;
+  /** Lets the series of a score stand at zero before the first one, so that the first one counts. */
+  declare(name: string, source: ScoreSource): void;
   feedback(rating: number, scale?: { readonly min?: number; readonly max?: number }): void;
 }
 
@@ -41,6 +43,7 @@ export function createQualityRecorder(base: LabelSet, context: QualityContext): 
         scoresOf(name, options?.source ?? 'label')?.recordEdge(roundKeepingMean(score, scoreSteps, random));
       else rejections.count('invalid_score');
     },
+    declare: (name, source) => void scoresOf(name, source),
     feedback(rating, scale) {
       const score = normalizeRating(rating, scale?.min ?? 0, scale?.max ?? 1);
       if (score === undefined) rejections.count('invalid_rating');
