@@ -71,7 +71,7 @@ export function createLoop(parts: LoopParts): Loop {
   const keeper = modelStateKeeper(database);
   let gauges: GaugeStates = new Map();
   let failing: ReadonlyMap<string, string> = new Map();
-  const decisions = decisionKeeper(database);
+  const decisions = decisionKeeper(database, policy.detection.tickMs);
   let ground: Ground | undefined;
   const looked = new Map<string, number>();
   const gateways = new Map<string, Reconciled>();

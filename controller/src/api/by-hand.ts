@@ -45,31 +45,16 @@ interface Signed {
 /** Runs between two rounds; what was answered to this key before is answered again. */
 export async function byHand<Request extends Signed, Done>(
   { loop, database, clock }: HandParts,
-  { action, request, key, source }: Asked<Request>,
+  asked: Asked<Request>,
   work: (sign: Sign<Done>) => Promise<Done>,
 ): Promise<Done> {
+  const { action, request, key } = asked;
   const digest = createHash('sha256')
     .update(JSON.stringify([action, request]))
     .digest('hex');
-  const sign: Sign<Done> = async (transaction, done, effects) => {
-    const { actor, reason } = request;
-    const shared = {
-      at: clock.now(),
-      actor,
-      action,
-      reason,
-      source,
-      ...(key !== undefined && { idempotencyKey: key }),
-    };
-    if (key !== undefined) await keepResponse(transaction, key, digest, done);
-    await appendAudit(
-      transaction,
-      effects.map(effect => ({ ...shared, ...effect })),
-    );
-  };
   return loop.exclusively(async () => {
     const before = key === undefined ? undefined : await keptResponse(database, key);
-    if (!before) return work(sign);
+    if (!before) return work(signer(asked, digest, clock.now()));
     if (before.digest === digest) return before.response as Done;
     throw new Refusal(
       422,
@@ -78,6 +63,21 @@ export async function byHand<Request extends Signed, Done>(
       'use a new key',
     );
   });
+}
+
+function signer<Request extends Signed, Done>(
+  { action, request: { actor, reason }, key, source }: Asked<Request>,
+  digest: string,
+  at: number,
+): Sign<Done> {
+  const signed = { at, actor, action, reason, source, ...(key !== undefined && { idempotencyKey: key }) };
+  return async (transaction, done, effects) => {
+    if (key !== undefined) await keepResponse(transaction, key, digest, done);
+    await appendAudit(
+      transaction,
+      effects.map(effect => ({ ...signed, ...effect })),
+    );
+  };
 }
 
 export function routeOf({ policy }: HandParts, name: string): Route {

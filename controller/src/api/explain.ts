@@ -48,7 +48,7 @@ function timeUntil(written: string, now: number): number {
   );
 }
 
-async function stretchAt({ loop }: HandParts, route: string, at: number): Promise<DecisionStretch> {
+async function stretchAt({ loop, policy }: HandParts, route: string, at: number): Promise<DecisionStretch> {
   const stretch = await loop.decidedAt(route, at);
   if (!stretch)
     throw new Refusal(
@@ -57,7 +57,7 @@ async function stretchAt({ loop }: HandParts, route: string, at: number): Promis
       `no decision about ${route} is kept from ${time(at)} or before`,
       'ask for a later time; for now, wait until the gateway of the route answers, see model-status',
     );
-  if (at - stretch.until <= longestPauseMs) return stretch;
+  if (at - stretch.until <= longestPauseMs(policy.detection.tickMs)) return stretch;
   const until = time(stretch.until);
   throw new Refusal(
     404,

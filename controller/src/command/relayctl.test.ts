@@ -92,7 +92,7 @@ test('a day at the terminal: look, explain, pin, unpin, freeze, approve, and who
   const held = () => gateway.relay.state('mail-filter')?.weights;
   const ada = ['--actor', 'ada', '--reason'];
 
-  await expect.poll(() => route()?.decision.reason, { timeout: 10_000 }).toBe('healthy');
+  await expect.poll(() => route()?.decision.reason, { timeout: 20_000 }).toBe('healthy');
   const atFirst = new Date().toISOString();
   const status = await type('status');
   expect(status).toMatch(/^mail-filter +spam-v1 +primary +\d+ s ago +approve +0 +hold, healthy$/m);
@@ -114,7 +114,7 @@ test('a day at the terminal: look, explain, pin, unpin, freeze, approve, and who
   );
   reader.behave({ 'spam-v1': 'failing' });
   await expect
-    .poll(() => route()?.decision, { timeout: 10_000 })
+    .poll(() => route()?.decision, { timeout: 20_000 })
     .toMatchObject({ reason: 'frozen', otherwise: { kind: 'failover' } });
   const frozen = await type('explain', 'mail-filter');
   expect(frozen.replaceAll(/\n */g, ' ')).toMatch(
@@ -123,7 +123,7 @@ test('a day at the terminal: look, explain, pin, unpin, freeze, approve, and who
   expect(frozen).toMatch(/^spam-v2 +chosen +healthy$/m);
   await type('unfreeze', '--all', ...ada, 'released');
 
-  await expect.poll(() => route()?.proposal?.status, { timeout: 10_000 }).toBe('open');
+  await expect.poll(() => route()?.proposal?.status, { timeout: 20_000 }).toBe('open');
   const id = String(route()!.proposal!.id);
   expect(await type('proposals')).toMatch(
     new RegExp(`^${id} +mail-filter +approve +failover spam-v1 → spam-v2 +open +\\d+ s ago$`, 'm'),
@@ -151,7 +151,7 @@ test('a day at the terminal: look, explain, pin, unpin, freeze, approve, and who
 describe('how it ends', () => {
   test('refused: the reason and the way out, and 1', async () => {
     const { url, loop } = await startController();
-    await expect.poll(() => loop.status().routes.size, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => loop.status().routes.size, { timeout: 20_000 }).toBe(1);
     expect(await relayctl(url, 'unpin', 'mail-filter', '--reason', 'x')).toEqual({
       stdout: '',
       stderr: 'relayctl: mail-filter is not pinned; nothing needs to be done; see model-status\n',
@@ -212,7 +212,7 @@ describe('how it ends', () => {
 
 test('--json prints what the API answers', async () => {
   const { url, loop } = await startController();
-  await expect.poll(() => loop.status().routes.size, { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => loop.status().routes.size, { timeout: 20_000 }).toBe(1);
   const { stdout } = await relayctl(url, 'status', '--json');
   expect(JSON.parse(stdout)).toMatchObject({ routes: [{ route: 'mail-filter', frozen: null }] });
   const { stdout: refused, code } = await relayctl(url, 'unfreeze', '--all', '--reason', 'x', '--json');

@@ -292,7 +292,7 @@ describe.each(Object.entries(databaseKinds))('on %s', (_, start) => {
     beforeEach(() => insertRouteState(database, routeState()));
 
     test('stay one as long as the decision is the same, whatever its numbers', async () => {
-      const keeper = decisionKeeper(database);
+      const keeper = decisionKeeper(database, 5 * second);
       expect(keeper.note(routeState(), healthy('0.991'), eight)).toBe(eight);
       expect(keeper.note(routeState(), healthy('0.992'), eight + 5 * second)).toBe(eight);
       expect(keeper.note(routeState(), warning, eight + 10 * second)).toBe(eight + 10 * second);
@@ -309,7 +309,7 @@ describe.each(Object.entries(databaseKinds))('on %s', (_, start) => {
       ['reason', {}, warning],
       ['kind', {}, { ...healthy('0.99'), kind: 'exhausted' }],
     ])('another %s is another one', async (_, given, decision) => {
-      const keeper = decisionKeeper(database);
+      const keeper = decisionKeeper(database, 5 * second);
       keeper.note(routeState(), healthy('0.99'), eight);
       expect(keeper.note(routeState(given), decision, eight + 1)).toBe(eight + 1);
     });
@@ -323,7 +323,7 @@ describe.each(Object.entries(databaseKinds))('on %s', (_, start) => {
           return database.query(sql, values);
         },
       };
-      const keeper = decisionKeeper(watched);
+      const keeper = decisionKeeper(watched, 5 * second);
       for (let at = eight; at <= eight + minute; at += 5 * second) {
         for (const index of upTo(50)) keeper.note(routeState({ route: `r${index}` }), healthy(`${at}`), at);
         await keeper.keep(at);
@@ -334,7 +334,7 @@ describe.each(Object.entries(databaseKinds))('on %s', (_, start) => {
     });
 
     test('any time is answered, from memory and from what was stored', async () => {
-      const keeper = decisionKeeper(database);
+      const keeper = decisionKeeper(database, 5 * second);
       keeper.note(routeState(), healthy('0.99'), eight);
       await keeper.keepAll();
       keeper.note(routeState(), warning, eight + 10 * second);
@@ -347,14 +347,14 @@ describe.each(Object.entries(databaseKinds))('on %s', (_, start) => {
     });
 
     test('go on after a restart, unless the controller was away for long', async () => {
-      const before = decisionKeeper(database);
+      const before = decisionKeeper(database, 5 * second);
       before.note(routeState(), healthy('0.99'), eight);
       await before.keepAll();
-      const soon = decisionKeeper(database);
+      const soon = decisionKeeper(database, 5 * second);
       await soon.load();
       expect(soon.note(routeState(), healthy('0.99'), eight + 20 * second)).toBe(eight);
       await soon.keepAll();
-      const late = decisionKeeper(database);
+      const late = decisionKeeper(database, 5 * second);
       await late.load();
       const at = eight + 20 * second + 3 * minute;
       expect(late.note(routeState(), healthy('0.99'), at)).toBe(at);
@@ -362,8 +362,14 @@ describe.each(Object.entries(databaseKinds))('on %s', (_, start) => {
       expect(await stored()).toHaveLength(2);
     });
 
+    test('a slow tick is no pause', () => {
+      const keeper = decisionKeeper(database, 5 * minute);
+      keeper.note(routeState(), healthy('0.99'), eight);
+      expect(keeper.note(routeState(), healthy('0.99'), eight + 5 * minute)).toBe(eight);
+    });
+
     test('what is decided anew within one instant replaces what was', async () => {
-      const keeper = decisionKeeper(database);
+      const keeper = decisionKeeper(database, 5 * second);
       keeper.note(routeState(), healthy('0.99'), eight);
       keeper.note(routeState(), warning, eight);
       await keeper.keepAll();

@@ -19,12 +19,12 @@ export interface DecisionStretch {
 }
 
 /** After a longer pause than this the controller was away: nothing was decided in between. */
-export const longestPauseMs = 120_000;
+export const longestPauseMs = (tickMs: number) => Math.max(120_000, 3 * tickMs);
 
 /** What is not stored yet is stored once in this time; a crash loses no more. */
 const everyMs = 30_000;
-/** As many as one statement takes without holding up a tick; the rest takes its turn with the next. */
-const stretchesATurn = 2000;
+/** A tenth of a second of work or two; the rest takes its turn with the next tick. */
+const stretchesATurn = 1000;
 
 /** What is decided over time: in memory between the turns in which it is stored. */
 export interface DecisionKeeper {
@@ -46,7 +46,7 @@ interface Kept extends DecisionStretch {
   isStored: boolean;
 }
 
-export function decisionKeeper(database: Database): DecisionKeeper {
+export function decisionKeeper(database: Database, tickMs: number): DecisionKeeper {
   const current = new Map<string, Kept>();
   let over: Kept[] = [];
   let left: Kept[] = [];
@@ -76,7 +76,7 @@ export function decisionKeeper(database: Database): DecisionKeeper {
     note(state, decision, at) {
       const before = current.get(state.route);
       const next = stretchOf(state, decision, at);
-      if (before && isSame(before, next) && at - before.until <= longestPauseMs) {
+      if (before && isSame(before, next) && at - before.until <= longestPauseMs(tickMs)) {
         Object.assign(before, { until: Math.max(at, before.until), last: decision });
         return before.begunAt;
       }
