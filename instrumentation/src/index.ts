@@ -1,15 +1,20 @@
 import type { MetricProducer } from '@opentelemetry/sdk-metrics';
+import { createDelayedTruth, type DelayedTruth } from './delayed.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import type { Model, ModelIdentity } from './model.ts';
 import { createModels } from './models.ts';
 import { type InitOptions, resolveOptions } from './options.ts';
 import { openOutput } from './output.ts';
 import { isDisabled } from './provider.ts';
+import type { QualityRecorder } from './quality.ts';
+import { createRemembered } from './remembered.ts';
 import { measureResources } from './resources/resources.ts';
 
 export type { Answer, CheckName } from './checks/check.ts';
 export type { CheckOptions, Checks } from './checks/checks.ts';
 export type { JsonSchema } from './checks/schema.ts';
+export type { DelayedOutcome, DelayedTruth } from './delayed.ts';
+export { type FeedbackRouter, type FeedbackRouterOptions, feedbackRouter } from './feedback-router.ts';
 export type { Gateway, GatewayAttempt, GatewayTarget, ObservedRoute } from './gateway.ts';
 export type { Judge, JudgeOptions, Scorer } from './judge.ts';
 export type { AttemptOutcome, ErrorType, RequestOutcome, ScoreSource } from './metrics.ts';
@@ -17,7 +22,11 @@ export type { Model, ModelIdentity } from './model.ts';
 export type { InitOptions, PageKind } from './options.ts';
 export type { Ticket } from './tickets.ts';
 
-export interface Instrumentation {
+/**
+ * `feedback` and `evaluate` are for what is known of an answer only later: they book it to the model that answered, if
+ * that said `model.remember(requestId)`, once for each request and name. They do not throw.
+ */
+export interface Instrumentation extends DelayedTruth {
   /** The recorder of one model; the same identity gives the same recorder. Throws a TypeError on an empty name. */
   model(identity: ModelIdentity): Model;
   /** The recorder of a gateway. */
@@ -48,6 +57,7 @@ export function init(options: InitOptions = {}): Instrumentation {
   const stopResources =
     settings.resources && !isDisabled(process.env) ? measureResources(recorder, rejections) : () => {};
   const closing = new AbortController();
+  const remembered = createRemembered<QualityRecorder>(settings.remember);
   const gateway = createGateway({ recorder, rejections });
   recorder.gauge('processStartTime', {}).set(processStartSeconds);
   return {
@@ -56,7 +66,9 @@ export function init(options: InitOptions = {}): Instrumentation {
       rejections,
       maximumModels: settings.maximumSeries,
       closing: closing.signal,
+      remembered,
     }),
+    ...createDelayedTruth({ remembered, rejections }),
     gateway: () => gateway,
     producer,
     ready: endpoint?.ready ?? Promise.resolve(),

@@ -100,6 +100,7 @@ export const rejectionReasons = [
   'invalid_duration',
   'invalid_route_state',
   'invalid_answer',
+  'invalid_request_id',
   'colliding_labels',
   'conflicting_metric',
   'internal_error',

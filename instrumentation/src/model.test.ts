@@ -3,7 +3,8 @@ import { samplesOf, sampleValue } from '../test/page.ts';
 import { type Recording, startRecording } from '../test/recording.ts';
 import { errorTypes } from './metrics.ts';
 import { createModel, type Model } from './model.ts';
-import { maximumEvaluationNames } from './quality.ts';
+import { maximumEvaluationNames, type QualityRecorder } from './quality.ts';
+import { createRemembered } from './remembered.ts';
 import { type Clock, createTicketPool } from './tickets.ts';
 
 const base = {
@@ -26,7 +27,15 @@ beforeEach(() => {
     times[at] = nowMs;
   };
   const tickets = createTicketPool({ clock, maximumSlots: 2 });
-  const context = { recorder, rejections, tickets, random: () => 0.5, closing: new AbortController().signal };
+  const remembered = createRemembered<QualityRecorder>({ maximum: 10, seconds: 60 });
+  const context = {
+    recorder,
+    rejections,
+    tickets,
+    random: () => 0.5,
+    closing: new AbortController().signal,
+    remembered,
+  };
   const identity = { name: 'spam-v1', version: '1', operation: 'classify', provider: 'example' };
   const created = createModel(identity, { ...context, owner: 0 });
   recorder.beforeReading(created.updateGauges);
@@ -132,6 +141,8 @@ test.each([
   { reason: 'invalid_rating', call: wrongly(it => it.feedback!(6, { min: 1, max: 5 })) },
   { reason: 'invalid_token_count', call: wrongly(it => it.tokens!({ input: -1 })) },
   { reason: 'invalid_token_count', call: wrongly(it => it.tokens!({ output: Number.NaN })) },
+  { reason: 'invalid_request_id', call: wrongly(it => it.remember!('')) },
+  { reason: 'invalid_request_id', call: wrongly(it => it.remember!('x'.repeat(129))) },
   { reason: 'internal_error', call: wrongly(it => it.tokens!(null)) },
   { reason: 'stale_ticket', call: wrongly(it => it.token!(undefined)) },
   { reason: 'stale_ticket', call: wrongly(it => it.end!(undefined)) },

@@ -1,10 +1,12 @@
 import { type CheckOptions, type Checks, createChecks } from './checks/checks.ts';
+import { isRequestId } from './delayed.ts';
 import type { Failure } from './failures.ts';
 import { createJudge, type Judge, type JudgeOptions, type Scorer } from './judge.ts';
 import { attributes, type ScoreSource } from './metrics.ts';
 import { createModelSeries } from './model-series.ts';
-import { createQualityRecorder } from './quality.ts';
+import { createQualityRecorder, type QualityRecorder } from './quality.ts';
 import type { LabelSet, Recorder } from './record/recorder.ts';
+import type { Remembered } from './remembered.ts';
 import { createRequestRecorder, type RequestContext } from './requests.ts';
 import type { Random } from './scores.ts';
 import { observeStream } from './stream.ts';
@@ -61,6 +63,11 @@ export interface Model {
    * options.
    */
   judge<Sample>(name: string, scorer: Scorer<Sample>, options?: JudgeOptions): Judge<Sample>;
+  /**
+   * Remembers that it answered this request, so that `ml.feedback` and `ml.evaluate` find it when the truth arrives.
+   * @param requestId up to 128 characters, unique, and hard to guess where callers send the feedback themselves
+   */
+  remember(requestId: string): void;
   /** What a person thought of one answer, on the scale min..max, by default 0..1. */
   feedback(rating: number, scale?: { readonly min?: number; readonly max?: number }): void;
 }
@@ -70,6 +77,7 @@ export interface ModelContext extends Omit<RequestContext, 'series'> {
   readonly random: Random;
   /** Aborted when nothing is recorded any more. */
   readonly closing: AbortSignal;
+  readonly remembered: Remembered<QualityRecorder>;
 }
 
 /** A model's recorder, and what brings its gauges up to date. */
@@ -79,7 +87,7 @@ export interface ObservedModel {
 }
 
 export function createModel(identity: ModelIdentity, context: ModelContext): ObservedModel {
-  const { recorder, rejections, random, closing } = context;
+  const { recorder, rejections, random, closing, remembered } = context;
   const base = baseLabels(identity);
   const series = createModelSeries(base, recorder);
   const requests = createRequestRecorder({ ...context, series });
@@ -90,6 +98,11 @@ export function createModel(identity: ModelIdentity, context: ModelContext): Obs
       series.tokens.input.add(input);
       series.tokens.output.add(output);
     } else rejections.count('invalid_token_count');
+  }
+
+  function remember(requestId: string): void {
+    if (isRequestId(requestId)) remembered.remember(requestId, quality);
+    else rejections.count('invalid_request_id');
   }
 
   const unscoredOf = (labels: LabelSet) => createUnscored({ ...base, ...labels }, recorder);
@@ -119,6 +132,7 @@ export function createModel(identity: ModelIdentity, context: ModelContext): Obs
     fail: rejections.contain(requests.fail, undefined),
     tokens: rejections.contain(tokens, undefined),
     evaluate: rejections.contain(quality.evaluate, undefined),
+    remember: rejections.contain(remember, undefined),
     feedback: rejections.contain(quality.feedback, undefined),
   };
   const stream: Model['stream'] = (ticket, given) => {

@@ -1,8 +1,10 @@
 // Not the global of this name: that one is a getter, and takes as long as the clock.
 import { performance } from 'node:perf_hooks';
 import { createModel, type Model, type ModelIdentity, type ObservedModel } from './model.ts';
+import type { QualityRecorder } from './quality.ts';
 import type { Recorder } from './record/recorder.ts';
 import type { Rejections } from './rejections.ts';
+import { createRemembered, type Remembered } from './remembered.ts';
 import { createTicketPool } from './tickets.ts';
 
 export interface ModelsContext {
@@ -12,6 +14,8 @@ export interface ModelsContext {
   readonly maximumModels: number;
   /** Aborted when nothing is recorded any more; without it that never happens. */
   readonly closing?: AbortSignal;
+  /** Where models remember what they answered; without it these models have a small one of their own. */
+  readonly remembered?: Remembered<QualityRecorder>;
 }
 
 /** The models of a process: the same identity is the same model. */
@@ -25,6 +29,7 @@ export function createModels(context: ModelsContext): (identity: ModelIdentity) 
     tickets: createTicketPool({ clock: processClock }),
     random: Math.random,
     closing: context.closing ?? new AbortController().signal,
+    remembered: context.remembered ?? createRemembered<QualityRecorder>({ maximum: 1_000, seconds: 3_600 }),
   };
   const updateGauges = () => {
     for (const model of known.values()) model.updateGauges();

@@ -11,6 +11,7 @@ const defaults = {
   tls: undefined,
   resources: true,
   maximumSeries: 20_000,
+  remember: { maximum: 100_000, seconds: 86_400 },
   meterProvider: undefined,
 };
 
@@ -56,6 +57,8 @@ const pem = (text: string) => Buffer.from(text);
 test.each([
   { options: { page: 'html' as PageKind }, problem: /page is "html": give own, exporter-prometheus, none/ },
   { options: { bearerToken: '' }, problem: /bearerToken is empty: give a secret/ },
+  { options: { remember: { maximum: 0.5 } }, problem: /remember.maximum is 0.5: give a whole number from 1/ },
+  { options: { remember: { seconds: 0 } }, problem: /remember.seconds is 0: give a positive number/ },
   { options: { maximumSeries: 0 }, problem: /maximumSeries is 0: give a positive number/ },
   {
     options: { tls: { key: '/nowhere/key.pem', cert: pem('') } },

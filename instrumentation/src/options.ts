@@ -31,6 +31,8 @@ export interface InitOptions {
   readonly resources?: boolean;
   /** Series that one metric may have; label sets beyond it are refused and counted. Default: 20000. */
   readonly maximumSeries?: number;
+  /** Requests that `model.remember` keeps, the oldest giving way, and for how long. Default: 100000, 86400 (a day). */
+  readonly remember?: { readonly maximum?: number; readonly seconds?: number };
   /**
    * The application's own OpenTelemetry provider; then this package opens no metrics page and records through the
    * OpenTelemetry API. Faster: `page: 'none'` and `producer` for a reader of the provider.
@@ -48,6 +50,7 @@ export interface Settings {
   readonly tls: { readonly key: Buffer; readonly cert: Buffer } | undefined;
   readonly resources: boolean;
   readonly maximumSeries: number;
+  readonly remember: { readonly maximum: number; readonly seconds: number };
   readonly meterProvider: MeterProvider | undefined;
 }
 
@@ -65,6 +68,7 @@ export function resolveOptions(options: InitOptions, environment: NodeJS.Process
     tls: options.tls && readTls(options.tls, problems),
     resources: options.resources ?? true,
     maximumSeries: options.maximumSeries ?? 20_000,
+    remember: { maximum: 100_000, seconds: 86_400, ...options.remember },
     meterProvider: options.meterProvider,
   };
   problems.push(...problemsOf(settings));
@@ -105,6 +109,7 @@ function problemsOf({
   page,
   bearerToken,
   maximumSeries,
+  remember,
 }: Settings): string[] {
   const problems: string[] = [];
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
@@ -122,5 +127,14 @@ function problemsOf({
     problems.push(`- page is ${JSON.stringify(page)}: give ${pageKinds.join(', ')}`);
   if (bearerToken === '') problems.push('- bearerToken is empty: give a secret, or leave it out');
   if (!(maximumSeries >= 1)) problems.push(`- maximumSeries is ${maximumSeries}: give a positive number`);
+  if (!(Number.isInteger(remember.maximum) && remember.maximum >= 1 && remember.maximum <= mostRemembered))
+    problems.push(
+      `- remember.maximum is ${remember.maximum}: give a whole number from 1 to ${mostRemembered}`,
+    );
+  if (!(remember.seconds > 0))
+    problems.push(`- remember.seconds is ${remember.seconds}: give a positive number`);
   return problems;
 }
+
+/** About what one Map can hold. */
+const mostRemembered = 10_000_000;

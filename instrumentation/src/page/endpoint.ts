@@ -1,8 +1,8 @@
-import { timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { diag } from '@opentelemetry/api';
+import { tokenCheck } from '../bearer.ts';
 
 /** The page that Prometheus scrapes. */
 export interface Endpoint {
@@ -84,14 +84,6 @@ function createListener({ bearerToken, answer }: EndpointOptions): RequestListen
     } else {
       answer(request, response).catch(error => answerFailure(response, error));
     }
-  };
-}
-
-function tokenCheck(token: string): (request: IncomingMessage) => boolean {
-  const expected = Buffer.from(`Bearer ${token}`);
-  return ({ headers }) => {
-    const given = Buffer.from(headers.authorization ?? '');
-    return given.length === expected.length && timingSafeEqual(given, expected);
   };
 }
 
