@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { badExpression, counterQueries, requestsExpression } from './expressions.ts';
 import { loadPolicy } from './policy.ts';
+import { profilesOf } from './profiles/index.ts';
 import { syntaxError } from './promql.ts';
 import { shippedThresholds, signalsOf } from './signals.ts';
 
@@ -9,6 +10,8 @@ function policyOf(text: string) {
   if (loaded.kind === 'refused') throw new Error(JSON.stringify(loaded.problems));
   return loaded.policy;
 }
+
+const profiles = profilesOf({ models: {} });
 
 describe('counterQueries', () => {
   test('one a signal, and PromQL', () => {
@@ -52,11 +55,11 @@ signals:
   });
 
   test('is recorded with an increase around each selector', () => {
-    expect(requestsExpression(toxicity!, 600)).toContain(
+    expect(requestsExpression(toxicity!, profiles, 600)).toContain(
       'increase(checked_total{kind="a"}[10m]) or increase(b_total[10m])',
     );
     const everyModel = { kind: 'except', names: [] } as const;
-    expect(badExpression(groundedness!, 'critical', everyModel, 600)).toMatch(
+    expect(badExpression(groundedness!, 'critical', profiles, everyModel, 600)).toMatch(
       /^\(.*increase\(rag_groundedness_count\[10m\]\).* - .*increase\(rag_groundedness_sum\[10m\]\)/,
     );
   });
@@ -67,24 +70,30 @@ describe('badExpression', () => {
   const everyModel = { kind: 'except', names: [] } as const;
 
   test('covers exactly the models of its scope', () => {
-    const only = badExpression(latency!, 'critical', { kind: 'only', names: ['a.b', 'c'] }, 600);
+    const only = badExpression(latency!, 'critical', profiles, { kind: 'only', names: ['a.b', 'c'] }, 600);
     expect(only).toContain('gen_ai_request_model=~"a\\\\.b|c"');
-    const except = badExpression(latency!, 'critical', { kind: 'except', names: ['c'] }, 600);
+    const except = badExpression(latency!, 'critical', profiles, { kind: 'except', names: ['c'] }, 600);
     expect(except).toContain('gen_ai_request_model!~"c"');
-    const version = badExpression(latency!, 'critical', { kind: 'only', names: ['c'], version: '2' }, 600);
+    const version = badExpression(
+      latency!,
+      'critical',
+      profiles,
+      { kind: 'only', names: ['c'], version: '2' },
+      600,
+    );
     expect(version).toContain('gen_ai_request_model=~"c",ml_model_version="2"');
   });
 
   test('counts what is slower than the level’s own edge', () => {
-    expect(badExpression(latency!, 'warning', everyModel, 600)).toContain('le=~"2(\\\\.0)?"');
-    expect(badExpression(latency!, 'critical', everyModel, 600)).toContain('le=~"5(\\\\.0)?"');
+    expect(badExpression(latency!, 'warning', profiles, everyModel, 600)).toContain('le=~"2(\\\\.0)?"');
+    expect(badExpression(latency!, 'critical', profiles, everyModel, 600)).toContain('le=~"5(\\\\.0)?"');
   });
 
   test('the gateway is asked first', () => {
     for (const expression of [
-      requestsExpression(success!, 600),
-      requestsExpression(latency!, 600),
-      badExpression(latency!, 'critical', everyModel, 600),
+      requestsExpression(success!, profiles, 600),
+      requestsExpression(latency!, profiles, 600),
+      badExpression(latency!, 'critical', profiles, everyModel, 600),
     ])
       expect(expression).toMatch(/relaycore_gateway.* or .*(ml_server|gen_ai_server)/);
   });

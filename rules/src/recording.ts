@@ -1,6 +1,7 @@
 import { byId, sharedNames } from './by-model.ts';
 import { badExpression, type ModelScope, recorded, requestsExpression } from './expressions.ts';
 import type { Policy } from './policy.ts';
+import { profilesOf } from './profiles/index.ts';
 import { anyOf, duration } from './promql.ts';
 import { type Level, levels, type Signal } from './signals.ts';
 
@@ -52,9 +53,10 @@ export function recordingGroups(policy: Policy): readonly RuleGroup[] {
 function windowRules(policy: Policy, seconds: number): RecordingRule[] {
   const window = duration(seconds);
   const requests = recorded.requests(window);
+  const profiles = profilesOf(policy);
   const counts = policy.defaults.map(signal => ({
     record: requests,
-    expr: byId(requestsExpression(signal, seconds), policy),
+    expr: byId(requestsExpression(signal, profiles, seconds), policy),
     labels: { signal: signal.name },
   }));
   const bad = signalLevels(policy).map(({ signal: byDefault, level }) => ({
@@ -62,7 +64,7 @@ function windowRules(policy: Policy, seconds: number): RecordingRule[] {
     expr: [
       byId(
         scopesOf(policy, byDefault, level)
-          .map(({ signal, scope }) => badExpression(signal, level, scope, seconds))
+          .map(({ signal, scope }) => badExpression(signal, level, profiles, scope, seconds))
           .join(' or '),
         policy,
       ),
