@@ -11,7 +11,7 @@ function policyOf(text: string) {
   return loaded.policy;
 }
 
-const profiles = profilesOf({ models: {} });
+const profiles = profilesOf([]);
 
 describe('counterQueries', () => {
   test('one a signal, and PromQL', () => {
@@ -31,6 +31,15 @@ describe('counterQueries', () => {
     const own = 'latency: { critical_threshold_ms: 10240 }';
     const { promql } = counterQueries(policyOf(`models: { a: { ${own} }, b: { ${own} } }`))[1]!;
     expect(promql).toContain('le=~"2(\\\\.0)?|5(\\\\.0)?|10\\\\.24|\\\\+Inf"');
+  });
+
+  test('ask for the profiles that the policy names, for the instrumentation and for the relay kit', () => {
+    const success = (text: string) => counterQueries(policyOf(text))[0]!.promql;
+    expect(success('')).toBe('{__name__=~"relaycore_gateway_attempts_total|ml_server_requests_total"}');
+    expect(success('models: { a: { profile: vllm }, b: { profile: [triton, vllm] } }')).toBe(
+      '{__name__=~"relaycore_gateway_attempts_total|ml_server_requests_total|vllm:request_success_total|' +
+        'nv_inference_request_success|nv_inference_request_failure"}',
+    );
   });
 
   test('scores of probes are no evidence', () => {
@@ -87,6 +96,17 @@ describe('badExpression', () => {
   test('counts what is slower than the level’s own edge', () => {
     expect(badExpression(latency!, 'warning', profiles, everyModel, 600)).toContain('le=~"2(\\\\.0)?"');
     expect(badExpression(latency!, 'critical', profiles, everyModel, 600)).toContain('le=~"5(\\\\.0)?"');
+  });
+
+  test('of a server that counts failures apart is their counter; requests are both', () => {
+    const triton = profilesOf([{ profiles: ['triton'] }]).slice(-1);
+    expect(badExpression(success!, 'critical', triton, everyModel, 600)).toContain(
+      '(increase(nv_inference_request_failure{reason!~"CANCELED"}[10m]))',
+    );
+    expect(requestsExpression(success!, triton, 600)).toContain(
+      '(label_replace(increase(nv_inference_request_success[10m]), "counter", "0", "", "") or ' +
+        'label_replace(increase(nv_inference_request_failure{reason!~"CANCELED"}[10m]), "counter", "1", "", ""))',
+    );
   });
 
   test('the gateway is asked first', () => {

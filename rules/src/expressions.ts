@@ -68,7 +68,7 @@ export function counterQueries(policy: Policy): readonly CounterQuery[] {
 }
 
 function builtInQueries(policy: Policy): Readonly<Record<BuiltInName, string>> {
-  const all = profilesOf(policy);
+  const all = profilesOf(Object.values(policy.models));
   const counters = all.flatMap(profile => (profile.success ?? []).map(({ counter }) => counter));
   const histograms = all.flatMap(profile => profile.latency?.histogram ?? []);
   const scores = all.flatMap(profile => profile.scores ?? []);

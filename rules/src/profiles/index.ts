@@ -1,17 +1,34 @@
-import type { Policy } from '../policy.ts';
+import type { Model } from '../policy.ts';
+import { knative } from './knative.ts';
+import { kserve } from './kserve.ts';
+import { litellm } from './litellm.ts';
 import { neuroweaver } from './neuroweaver.ts';
 import type { Profile } from './profile.ts';
 import { relaykit } from './relaykit.ts';
+import { sglang } from './sglang.ts';
+import { tgi } from './tgi.ts';
+import { triton } from './triton.ts';
+import { vllm } from './vllm.ts';
 
-/** Every known profile by its name. */
-export const profiles: Readonly<Record<string, Profile>> = { neuroweaver, relaykit };
+/** Every known profile by its name, in the order in which those of one vantage are believed. */
+export const profiles: Readonly<Record<string, Profile>> = {
+  relaykit,
+  litellm,
+  knative,
+  neuroweaver,
+  vllm,
+  sglang,
+  tgi,
+  triton,
+  kserve,
+};
 
 /** Looked for under every policy: models that it does not name are found by these. */
 const always = [relaykit, neuroweaver];
 
-/** The profiles that the policy's models are found by, in the order in which they are believed. */
-export function profilesOf({ models }: Pick<Policy, 'models'>): readonly Profile[] {
-  const named = new Set(Object.values(models).flatMap(model => model.profiles));
+/** The profiles that these models are found by, in the order in which they are believed. */
+export function profilesOf(models: readonly Pick<Model, 'profiles'>[]): readonly Profile[] {
+  const named = new Set(models.flatMap(model => model.profiles));
   return inOrderOfBelief.filter(profile => always.includes(profile) || named.has(profile.name));
 }
 
