@@ -1,5 +1,5 @@
 import { type MetricDefinition, prometheusName } from '@neuroweaver/instrumentation/metrics';
-import { exported, profiles } from '@relaycore/rules';
+import { exported, type Profile, profiles } from '@relaycore/rules';
 
 /** Phases of a route, in the order of their codes from 1: the higher, the further from normal. */
 export const phases = ['primary', 'ramping', 'probing', 'failed_over'] as const;
@@ -59,10 +59,15 @@ export function share({ counter, bad, all, by }: Share): string {
 }
 
 /** Matcher of the requests at a model server that count against it. */
-export const badRequests = `outcome=~"${profiles.neuroweaver!.success!.bad.join('|')}"`;
+export const badRequests = badOutcomes(profiles.neuroweaver!);
 
 /** Matcher of the gateway's attempts that count against a target. */
-export const badAttempts = `outcome=~"${profiles.relaykit!.success!.bad.join('|')}"`;
+export const badAttempts = badOutcomes(profiles.relaykit!);
+
+function badOutcomes({ success = [] }: Profile): string {
+  const bad = success.flatMap(one => (typeof one.bad === 'boolean' ? [] : one.bad));
+  return bad.map(({ label, values }) => `${label}=~"${values.join('|')}"`).join(',');
+}
 
 /** Exporters write a duration's unit into its name or not; both are found. */
 function part(histogram: MetricDefinition, suffix: string, matchers: string): string {

@@ -33,6 +33,17 @@ test.each([
     { ...thresholds({ latency: { critical_threshold_ms: 4321 } }), latency_edges_ms: [4321] },
   ],
   ['a model with a looser threshold', models({ slow: { latency: { critical_threshold_ms: 20_480 } } })],
+  ['a profile whose edges have the default thresholds', models({ m: { profile: 'vllm' } })],
+  ['a profile without latency', models({ m: { profile: 'triton' } })],
+  ['several profiles with one edge', models({ m: { profile: ['vllm', 'litellm'] } })],
+  [
+    'a threshold that is the first digits of an edge',
+    models({ m: { profile: 'tgi', latency: { warning_threshold_ms: 2525, critical_threshold_ms: 5681 } } }),
+  ],
+  [
+    'an edge that the server was started with',
+    { ...models({ m: { profile: 'sglang' } }), latency_edges_ms: [5000] },
+  ],
   ['two versions of one name', models({ v1: { name: 'm', version: '1' }, v2: { name: 'm', version: '2' } })],
 ])('accepts %s', (_, policy) => {
   expect(problemsOf(policy)).toEqual([]);
@@ -81,6 +92,22 @@ test.each([
   ],
   [models({ m: { profile: 'neuroweave' } }), 'models.m.profile', 'there is no profile "neuroweave"'],
   [models({ m: { profile: 'relaykit' } }), 'models.m.profile', 'there is no profile "relaykit"'],
+  [models({ m: { profile: ['vllm', 'vlm'] } }), 'models.m.profile.1', 'there is no profile "vlm"'],
+  [
+    models({ m: { profile: 'sglang' } }),
+    'models.m.latency.critical_threshold_ms',
+    'no histogram edge of sglang stands at 5000 ms',
+  ],
+  [
+    models({ m: { profile: ['vllm', 'knative'] } }),
+    'models.m.latency.warning_threshold_ms',
+    'no histogram edge of vllm and knative stands at 2000 ms',
+  ],
+  [
+    models({ m: { profile: 'vllm', latency: { warning_threshold_ms: 3000 } } }),
+    'models.m.latency.warning_threshold_ms',
+    'no histogram edge of vllm stands at 3000 ms',
+  ],
   [models({ m: { profile: 'toString' } }), 'models.m.profile', 'there is no profile "toString"'],
   [models({ m: { probes: [probe] } }), 'models.m.probes', 'there is no endpoint to send the probes to'],
   [models({ m: { name: 'nb' } }), 'models.m', 'matches the same series as models.nb'],
@@ -109,6 +136,11 @@ test.each([
   expect(found.map(problem => problem.path)).toEqual([path]);
   expect(found[0]!.message).toContain(message);
   expect(found[0]!.remedy.length).toBeGreaterThan(10);
+});
+
+test('a threshold between two edges of a server is told the one above, which takes nothing for slow that is not', () => {
+  const [problem] = problemsOf(models({ m: { profile: 'sglang' } }));
+  expect(problem!.remedy).toMatch(/^give 6000, the next edge above, or use one of: 100, 200, .*, 2400000; /);
 });
 
 test('a wrong default is reported once, not for every model', () => {

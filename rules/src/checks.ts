@@ -1,15 +1,11 @@
-import {
-  defaultLatencyThresholdsSeconds,
-  edgesWithThresholds,
-  metrics,
-} from '@neuroweaver/instrumentation/metrics';
 import { checkCustomSignals } from './custom-checks.ts';
 import { checkDrivers } from './driver-checks.ts';
 import { resolveFailback } from './failback.ts';
+import { commonEdges, edgeAt, profilesNamed, thresholdAt } from './latency-edges.ts';
 import { closestName, type Problem } from './problems.ts';
-import { profiles } from './profiles/index.ts';
+import { profileNames } from './profiles/index.ts';
 import { checkResources } from './resource-checks.ts';
-import type { FailbackFile, ModelThresholdsFile, PolicyFile } from './schema.ts';
+import type { FailbackFile, ModelFile, ModelThresholdsFile, PolicyFile } from './schema.ts';
 import { defaultThresholds, mergeThresholds, type Thresholds } from './signals.ts';
 
 /** What the schema cannot see: how the parts of a policy fit together. */
@@ -17,11 +13,11 @@ export function checkPolicy(file: PolicyFile): Problem[] {
   const defaults = defaultThresholds(file);
   return [
     ...checkThresholds('model_performance', defaults),
-    ...checkEdges('model_performance', defaults, file.latency_edges_ms),
+    ...checkEdges('model_performance', defaults, {}, file.latency_edges_ms),
     ...Object.entries(file.models).flatMap(([id, model]) => [
       ...checkThresholds(`models.${id}`, mergeThresholds(defaults, model), model),
-      ...(model.latency
-        ? checkEdges(`models.${id}`, mergeThresholds(defaults, model), file.latency_edges_ms)
+      ...(model.latency || model.profile
+        ? checkEdges(`models.${id}`, mergeThresholds(defaults, model), model, file.latency_edges_ms)
         : []),
       ...checkProfile(`models.${id}.profile`, model.profile),
       ...checkProbes(`models.${id}`, model),
@@ -81,37 +77,56 @@ function checkThresholds(path: string, merged: Thresholds, written?: ModelThresh
 }
 
 /** Between two edges a histogram knows nothing, and an interpolated quantile is a guess: so an edge must be there. */
-function checkEdges(path: string, merged: Thresholds, extraMs: readonly number[]): Problem[] {
-  const edges = [
-    ...edgesWithThresholds(metrics.requestDuration, defaultLatencyThresholdsSeconds).map(
-      seconds => seconds * 1000,
-    ),
-    ...extraMs,
-  ];
+function checkEdges(
+  path: string,
+  merged: Thresholds,
+  model: Pick<ModelFile, 'profile' | 'latency'>,
+  extraMs: readonly number[],
+): Problem[] {
+  const names = profilesNamed(model);
+  const edges = commonEdges(names, extraMs);
+  if (!edges) return [];
+  const isOurs = names.every(name => name === 'neuroweaver');
+  // What is wrong with the default was said of the default.
+  if (isOurs && path !== 'model_performance' && !model.latency) return [];
   return (['warning', 'critical'] as const)
-    .filter(level => !edges.some(edge => Math.abs(edge - merged.latencyMs[level]) < 1e-6))
-    .map(level => ({
-      path: `${path}.latency.${level}_threshold_ms`,
-      message: `no histogram edge stands at ${merged.latencyMs[level]} ms`,
-      remedy:
-        `start the servers with NEUROWEAVER_LATENCY_THRESHOLDS=${merged.latencyMs[level] / 1000} (seconds) and list ` +
-        `${merged.latencyMs[level]} under latency_edges_ms, or use one of: ${edges.toSorted((a, b) => a - b).join(', ')}`,
-    }));
+    .filter(level => edgeAt(merged.latencyMs[level], edges) === undefined)
+    .map(level => {
+      const threshold = merged.latencyMs[level];
+      return {
+        path: `${path}.latency.${level}_threshold_ms`,
+        message: `no histogram edge${isOurs ? '' : ` of ${names.join(' and ')}`} stands at ${threshold} ms`,
+        remedy: isOurs ? giveEdge(threshold, edges) : takeEdge(threshold, edges),
+      };
+    });
 }
 
-function checkProfile(path: string, profile: string | undefined): Problem[] {
-  const known = Object.values(profiles)
-    .filter(({ vantage }) => vantage === 'server')
-    .map(({ name }) => name);
-  if (profile === undefined || known.includes(profile)) return [];
-  const near = closestName(profile, known);
-  return [
-    {
-      path,
-      message: `there is no profile "${profile}" of a model server`,
-      remedy: near ? `did you mean "${near}"?` : `use one of: ${known.join(', ')}`,
-    },
-  ];
+const giveEdge = (threshold: number, edges: readonly number[]) =>
+  `start the servers with NEUROWEAVER_LATENCY_THRESHOLDS=${threshold / 1000} (seconds) and list ` +
+  `${threshold} under latency_edges_ms, or use one of: ${edges.map(thresholdAt).join(', ')}`;
+
+/** The edge above leaves slow requests uncounted; the one below would count some that are fast enough. */
+function takeEdge(threshold: number, edges: readonly number[]): string {
+  const thresholds = edges.map(thresholdAt);
+  const above = thresholds.find(one => one > threshold);
+  return (
+    `${above === undefined ? '' : `give ${above}, the next edge above, or `}use one of: ${thresholds.join(', ')}; ` +
+    'edges that your server was started with go under latency_edges_ms'
+  );
+}
+
+function checkProfile(path: string, written: ModelFile['profile']): Problem[] {
+  return [written ?? []].flat().flatMap((profile, index) => {
+    if (profileNames.includes(profile)) return [];
+    const near = closestName(profile, profileNames);
+    return [
+      {
+        path: typeof written === 'string' ? path : `${path}.${index}`,
+        message: `there is no profile "${profile}"`,
+        remedy: near ? `did you mean "${near}"?` : `use one of: ${profileNames.join(', ')}`,
+      },
+    ];
+  });
 }
 
 function checkProbes(path: string, model: PolicyFile['models'][string]): Problem[] {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { badExpression, counterQueries, requestsExpression } from './expressions.ts';
 import { loadPolicy } from './policy.ts';
+import { profilesOf } from './profiles/index.ts';
 import { syntaxError } from './promql.ts';
 import { shippedThresholds, signalsOf } from './signals.ts';
 
@@ -9,6 +10,8 @@ function policyOf(text: string) {
   if (loaded.kind === 'refused') throw new Error(JSON.stringify(loaded.problems));
   return loaded.policy;
 }
+
+const profiles = profilesOf([]);
 
 describe('counterQueries', () => {
   test('one a signal, and PromQL', () => {
@@ -28,6 +31,15 @@ describe('counterQueries', () => {
     const own = 'latency: { critical_threshold_ms: 10240 }';
     const { promql } = counterQueries(policyOf(`models: { a: { ${own} }, b: { ${own} } }`))[1]!;
     expect(promql).toContain('le=~"2(\\\\.0)?|5(\\\\.0)?|10\\\\.24|\\\\+Inf"');
+  });
+
+  test('ask for the profiles that the policy names, for the instrumentation and for the relay kit', () => {
+    const success = (text: string) => counterQueries(policyOf(text))[0]!.promql;
+    expect(success('')).toBe('{__name__=~"relaycore_gateway_attempts_total|ml_server_requests_total"}');
+    expect(success('models: { a: { profile: vllm }, b: { profile: [triton, vllm] } }')).toBe(
+      '{__name__=~"relaycore_gateway_attempts_total|ml_server_requests_total|vllm:request_success_total|' +
+        'nv_inference_request_success|nv_inference_request_failure"}',
+    );
   });
 
   test('scores of probes are no evidence', () => {
@@ -52,11 +64,11 @@ signals:
   });
 
   test('is recorded with an increase around each selector', () => {
-    expect(requestsExpression(toxicity!, 600)).toContain(
+    expect(requestsExpression(toxicity!, profiles, 600)).toContain(
       'increase(checked_total{kind="a"}[10m]) or increase(b_total[10m])',
     );
     const everyModel = { kind: 'except', names: [] } as const;
-    expect(badExpression(groundedness!, 'critical', everyModel, 600)).toMatch(
+    expect(badExpression(groundedness!, 'critical', profiles, everyModel, 600)).toMatch(
       /^\(.*increase\(rag_groundedness_count\[10m\]\).* - .*increase\(rag_groundedness_sum\[10m\]\)/,
     );
   });
@@ -67,24 +79,41 @@ describe('badExpression', () => {
   const everyModel = { kind: 'except', names: [] } as const;
 
   test('covers exactly the models of its scope', () => {
-    const only = badExpression(latency!, 'critical', { kind: 'only', names: ['a.b', 'c'] }, 600);
+    const only = badExpression(latency!, 'critical', profiles, { kind: 'only', names: ['a.b', 'c'] }, 600);
     expect(only).toContain('gen_ai_request_model=~"a\\\\.b|c"');
-    const except = badExpression(latency!, 'critical', { kind: 'except', names: ['c'] }, 600);
+    const except = badExpression(latency!, 'critical', profiles, { kind: 'except', names: ['c'] }, 600);
     expect(except).toContain('gen_ai_request_model!~"c"');
-    const version = badExpression(latency!, 'critical', { kind: 'only', names: ['c'], version: '2' }, 600);
+    const version = badExpression(
+      latency!,
+      'critical',
+      profiles,
+      { kind: 'only', names: ['c'], version: '2' },
+      600,
+    );
     expect(version).toContain('gen_ai_request_model=~"c",ml_model_version="2"');
   });
 
   test('counts what is slower than the level’s own edge', () => {
-    expect(badExpression(latency!, 'warning', everyModel, 600)).toContain('le=~"2(\\\\.0)?"');
-    expect(badExpression(latency!, 'critical', everyModel, 600)).toContain('le=~"5(\\\\.0)?"');
+    expect(badExpression(latency!, 'warning', profiles, everyModel, 600)).toContain('le=~"2(\\\\.0)?"');
+    expect(badExpression(latency!, 'critical', profiles, everyModel, 600)).toContain('le=~"5(\\\\.0)?"');
+  });
+
+  test('of a server that counts failures apart is their counter; requests are both', () => {
+    const triton = profilesOf([{ profiles: ['triton'] }]).slice(-1);
+    expect(badExpression(success!, 'critical', triton, everyModel, 600)).toContain(
+      '(increase(nv_inference_request_failure{reason!~"CANCELED"}[10m]))',
+    );
+    expect(requestsExpression(success!, triton, 600)).toContain(
+      '(label_replace(increase(nv_inference_request_success[10m]), "counter", "0", "", "") or ' +
+        'label_replace(increase(nv_inference_request_failure{reason!~"CANCELED"}[10m]), "counter", "1", "", ""))',
+    );
   });
 
   test('the gateway is asked first', () => {
     for (const expression of [
-      requestsExpression(success!, 600),
-      requestsExpression(latency!, 600),
-      badExpression(latency!, 'critical', everyModel, 600),
+      requestsExpression(success!, profiles, 600),
+      requestsExpression(latency!, profiles, 600),
+      badExpression(latency!, 'critical', profiles, everyModel, 600),
     ])
       expect(expression).toMatch(/relaycore_gateway.* or .*(ml_server|gen_ai_server)/);
   });

@@ -1,8 +1,7 @@
 import { byModel } from './by-model.ts';
 import { customBad, customQueries, customRequests } from './custom.ts';
 import type { Policy } from './policy.ts';
-import { profiles } from './profiles/index.ts';
-import type { Profile } from './profiles/profile.ts';
+import { type LabelValues, type OutcomeCounter, type Profile, profilesOf } from './profiles/index.ts';
 import { anyOf, duration, edge, histogramBuckets, histogramSpellings, quote } from './promql.ts';
 import type { BuiltInName, BuiltInSignal, Level, SeriesLabels, Signal, SignalName } from './signals.ts';
 
@@ -70,8 +69,8 @@ export function counterQueries(policy: Policy): readonly CounterQuery[] {
 }
 
 function builtInQueries(policy: Policy): Readonly<Record<BuiltInName, string>> {
-  const all = Object.values(profiles);
-  const counters = all.flatMap(profile => profile.success?.counter ?? []);
+  const all = profilesOf(Object.values(policy.models));
+  const counters = all.flatMap(profile => (profile.success ?? []).map(({ counter }) => counter));
   const histograms = all.flatMap(profile => profile.latency?.histogram ?? []);
   const scores = all.flatMap(profile => profile.scores ?? []);
   const ratings = all.flatMap(profile => profile.feedback ?? []);
@@ -115,39 +114,42 @@ export type ModelScope =
     }
   | { readonly kind: 'except'; readonly names: readonly string[] };
 
-/** Requests per model over a window: the gateway's count where it reports, else the server's. */
-export function requestsExpression(signal: Signal, windowSeconds: number): string {
+/**
+ * Requests per model over a window. `A or B`: Prometheus takes B only for models that A lacks, so that the first of the
+ * profiles that reports a model counts its requests.
+ */
+export function requestsExpression(
+  signal: Signal,
+  profiles: readonly Profile[],
+  windowSeconds: number,
+): string {
   if (signal.source) return customRequests(signal.source, windowSeconds);
-  return byVantage.flatMap(profile => requestsOf(profile, signal.name, '', windowSeconds) ?? []).join(' or ');
+  return profiles.flatMap(profile => requestsOf(profile, signal.name, '', windowSeconds) ?? []).join(' or ');
 }
 
 /**
  * Badness per model over a window: failed requests, slow requests, or the sum of 1 − score. Of a model that the
- * gateway counts, the server's badness is left out: a ratio never mixes two vantages.
+ * gateway counts, the server's badness is left out: a ratio never mixes two profiles.
  */
 export function badExpression(
   signal: Signal,
   level: Level,
+  profiles: readonly Profile[],
   scope: ModelScope,
   windowSeconds: number,
 ): string {
   if (signal.source) return customBad(signal.source, windowSeconds);
-  return byVantage
+  return profiles
     .flatMap((profile, index) => {
       const bad = badOf(profile, signal, level, matcher(profile, scope), windowSeconds);
       if (!bad) return [];
-      const countedBefore = byVantage
+      const countedBefore = profiles
         .slice(0, index)
         .flatMap(before => requestsOf(before, signal.name, matcher(before, scope), windowSeconds) ?? []);
       return countedBefore.length > 0 ? `(${bad} unless (${countedBefore.join(' or ')}))` : bad;
     })
     .join(' or ');
 }
-
-/** `A or B`: Prometheus takes B only for models that A lacks. So the gateway, which saw what callers got, is first. */
-const byVantage: readonly Profile[] = Object.values(profiles).toSorted(
-  (a, b) => Number(b.vantage === 'gateway') - Number(a.vantage === 'gateway'),
-);
 
 function requestsOf(
   profile: Profile,
@@ -160,11 +162,9 @@ function requestsOf(
     case 'success':
       return (
         success &&
-        increase(
+        increaseOfAll(
           profile,
-          [
-            `${success.counter}{${success.outcomeLabel}!~${anyOf(success.ignored)}${notTheCallers(success)}${inScope}}`,
-          ],
+          success.map(one => selector(one.counter, ignoring(one) + inScope)),
           windowSeconds,
         )
       );
@@ -191,11 +191,11 @@ function badOf(
     case 'success':
       return (
         success &&
-        increase(
+        increaseOfAll(
           profile,
-          [
-            `${success.counter}{${success.outcomeLabel}=~${anyOf(success.bad)}${notTheCallers(success)}${inScope}}`,
-          ],
+          success
+            .filter(({ bad }) => bad !== false)
+            .map(one => selector(one.counter, badOnly(one) + inScope)),
           windowSeconds,
         )
       );
@@ -224,8 +224,32 @@ function increase(profile: Profile, selectors: readonly string[], windowSeconds:
   return byModel(increases, profile.modelLabel, profile.versionLabel);
 }
 
-const notTheCallers = ({ callersFault }: NonNullable<Profile['success']>) =>
-  callersFault ? `,${callersFault.label}!~${anyOf(callersFault.values)}` : '';
+/**
+ * The same for several counters of different requests. They may carry the same labels, so each is marked with its place:
+ * `or` would take the second one for another spelling of the first.
+ */
+function increaseOfAll(profile: Profile, selectors: readonly string[], windowSeconds: number): string {
+  if (selectors.length === 1) return increase(profile, selectors, windowSeconds);
+  const increases = selectors.map(
+    (one, place) =>
+      `label_replace(increase(${one}[${duration(windowSeconds)}]), "counter", "${place}", "", "")`,
+  );
+  return byModel(increases.join(' or '), profile.modelLabel, profile.versionLabel);
+}
+
+const badOnly = ({ bad, ignored = [] }: OutcomeCounter) =>
+  typeof bad === 'boolean'
+    ? ignoring({ ignored })
+    : matching(bad, '=~') + ignoring({ ignored: ignored.filter(({ label }) => label !== bad.label) });
+
+const ignoring = ({ ignored = [] }: Pick<OutcomeCounter, 'ignored'>) =>
+  ignored.map(values => matching(values, '!~')).join('');
+
+const matching = ({ label, values }: LabelValues, how: '=~' | '!~') =>
+  `,${label}${how}${quote(values.join('|'))}`;
+
+/** Matchers are written with a comma in front of each. */
+const selector = (name: string, matchers: string) => name + (matchers && `{${matchers.slice(1)}}`);
 
 const bucketsAt = (histogram: string, le: string, more: string) =>
   histogramSpellings(histogram).map(buckets => `${buckets}{le=~${quote(le)}${more}}`);
@@ -238,8 +262,8 @@ function scoresOf(
   inScope: string,
 ): string | undefined {
   const part = signal === 'accuracy' ? scores : feedback;
-  const matchers = `${signal === 'accuracy' && scores ? ofAccuracy(scores) : ''}${inScope}`.slice(1);
-  return part && `${part.histogram}${suffix}${matchers && `{${matchers}}`}`;
+  const matchers = `${signal === 'accuracy' && scores ? ofAccuracy(scores) : ''}${inScope}`;
+  return part && selector(`${part.histogram}${suffix}`, matchers);
 }
 
 /** Scores of probes are no evidence: they say how the model does on what it is always asked. */

@@ -1,7 +1,6 @@
 import { type Served, servedBy } from './by-model.ts';
 import type { CounterQuery } from './expressions.ts';
-import { profiles } from './profiles/index.ts';
-import type { Profile } from './profiles/profile.ts';
+import { inOrderOfBelief, type LabelValues, type OutcomeCounter, type Profile } from './profiles/index.ts';
 import type { BuiltInName, SignalName } from './signals.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -11,6 +10,8 @@ export interface CounterMeaning extends Served {
   readonly signal: SignalName;
   /** The counters of a signal that the policy adds may be anybody's. */
   readonly vantage: Profile['vantage'] | 'elsewhere';
+  /** Of several profiles that report a model, the one with the lowest rank is believed; they are never added up. */
+  readonly rank: number;
   /**
    * Requests of one outcome, or the observations up to and including an edge (seconds, or a score), or one side of a
    * pair: what was bad, or all.
@@ -21,18 +22,25 @@ export interface CounterMeaning extends Served {
     | { readonly kind: 'upTo'; readonly edge: number };
 }
 
-type Role = { readonly profile: Profile; readonly signal: BuiltInName };
+interface Role {
+  readonly profile: Profile;
+  readonly rank: number;
+  readonly signal: BuiltInName;
+  readonly partOf: (labels: Labels) => CounterMeaning['part'] | undefined;
+}
 
 /** Metric name → whose it is. Histograms are known with and without the unit suffix. */
 const roles: ReadonlyMap<string, Role> = new Map(
-  Object.values(profiles).flatMap(profile => {
+  inOrderOfBelief.flatMap((profile, rank) => {
     const { success, latency, scores, feedback } = profile;
     const entries: [string, Role][] = [];
-    if (success) entries.push([success.counter, { profile, signal: 'success' }]);
+    const add = (name: string, signal: BuiltInName, partOf: Role['partOf']) =>
+      entries.push([name, { profile, rank, signal, partOf }]);
+    for (const one of success ?? []) add(one.counter, 'success', outcomePart(one));
     for (const suffix of ['_bucket', '_seconds_bucket'])
-      if (latency) entries.push([`${latency.histogram}${suffix}`, { profile, signal: 'latency' }]);
-    if (scores) entries.push([`${scores.histogram}_bucket`, { profile, signal: 'accuracy' }]);
-    if (feedback) entries.push([`${feedback.histogram}_bucket`, { profile, signal: 'feedback' }]);
+      if (latency) add(`${latency.histogram}${suffix}`, 'latency', edgePart);
+    if (scores) add(`${scores.histogram}_bucket`, 'accuracy', edgePart);
+    if (feedback) add(`${feedback.histogram}_bucket`, 'feedback', edgePart);
     return entries;
   }),
 );
@@ -51,7 +59,8 @@ export function meaningOf({ labels, query }: Counted): CounterMeaning | undefine
 /** The model behind a server's own count of requests: who runs there. Undefined for every other series. */
 export function servingModel(labels: Labels): Served | undefined {
   const role = roles.get(labels.__name__ ?? '');
-  if (role?.signal !== 'success' || role.profile.vantage !== 'server') return undefined;
+  if (role?.profile.vantage !== 'server') return undefined;
+  if (role.signal !== (role.profile.success ? 'success' : 'latency')) return undefined;
   return builtInMeaning(labels);
 }
 
@@ -62,29 +71,43 @@ function customMeaning(
 ): CounterMeaning | undefined {
   const served = servedBy(labels, names);
   const counts = part === 'scores' ? edgePart(labels) : { kind: 'side' as const, of: part };
-  return served && counts && { signal, vantage: 'elsewhere', part: counts, ...served };
+  return served && counts && { signal, vantage: 'elsewhere', rank: 0, part: counts, ...served };
 }
 
 function builtInMeaning(labels: Labels): CounterMeaning | undefined {
   const role = roles.get(labels.__name__ ?? '');
   if (!role) return undefined;
-  const { profile, signal } = role;
+  const { profile, rank, signal, partOf } = role;
   const modelName = labels[profile.modelLabel];
-  const part = signal === 'success' ? outcomePart(profile.success!, labels) : edgePart(labels);
+  const part = partOf(labels);
   if (!modelName || !part) return undefined;
   const version = profile.versionLabel ? labels[profile.versionLabel] : undefined;
-  return { signal, vantage: profile.vantage, modelName, part, ...(version !== undefined && { version }) };
+  return {
+    signal,
+    vantage: profile.vantage,
+    rank,
+    modelName,
+    part,
+    ...(version !== undefined && { version }),
+  };
 }
 
-function outcomePart(
-  success: NonNullable<Profile['success']>,
-  labels: Labels,
-): CounterMeaning['part'] | undefined {
-  const outcome = labels[success.outcomeLabel];
-  if (outcome === undefined || success.ignored.includes(outcome)) return undefined;
-  const { callersFault } = success;
-  if (callersFault?.values.includes(labels[callersFault.label] ?? '')) return undefined;
-  return { kind: 'outcome', bad: success.bad.includes(outcome) };
+/** Of a counter that tells outcomes apart, a series without that label says nothing. */
+function outcomePart({ bad, ignored = [] }: OutcomeCounter): Role['partOf'] {
+  const isBad = typeof bad === 'boolean' ? () => bad : isAmong(bad);
+  const outcomeLabel = typeof bad === 'boolean' ? undefined : bad.label;
+  const saysNothing = ignored.map(isAmong);
+  return labels => {
+    if (outcomeLabel !== undefined && labels[outcomeLabel] === undefined) return undefined;
+    if (saysNothing.some(isIgnored => isIgnored(labels))) return undefined;
+    return { kind: 'outcome', bad: isBad(labels) };
+  };
+}
+
+/** As Prometheus matches: the whole value, and a label that is not there is an empty one. */
+function isAmong({ label, values }: LabelValues): (labels: Labels) => boolean {
+  const whole = new RegExp(`^(?:${values.join('|')})$`);
+  return labels => whole.test(labels[label] ?? '');
 }
 
 function edgePart(labels: Labels): CounterMeaning['part'] | undefined {

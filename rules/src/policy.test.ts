@@ -113,7 +113,7 @@ models: { spam-nb: { name: spam, version: '1', endpoint: 'http://127.0.0.1:8001/
       id: 'spam-nb',
       name: 'spam',
       version: '1',
-      profile: 'neuroweaver',
+      profiles: ['neuroweaver'],
       endpoint: 'http://127.0.0.1:8001',
     });
     const [success, , accuracy] = models['spam-nb']!.signals;

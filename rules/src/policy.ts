@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { type Approval, resolveApproval } from './approval.ts';
 import { checkPolicy } from './checks.ts';
 import { type Failback, resolveFailback } from './failback.ts';
+import { atEdges, commonEdges, profilesNamed } from './latency-edges.ts';
 import type { Problem } from './problems.ts';
 import { problemsOf, show } from './problems.ts';
 import { type Resource, resolveResource } from './resources.ts';
@@ -59,7 +60,8 @@ export interface Model {
   readonly name: string;
   /** When stated, only series of this version are the model. */
   readonly version?: string;
-  readonly profile: string;
+  /** Names of the profiles that its metrics are found by. */
+  readonly profiles: readonly string[];
   readonly endpoint?: string;
   readonly probes: readonly Probe[];
   readonly signals: readonly Signal[];
@@ -215,7 +217,11 @@ function substitute(
 
 function resolve(file: PolicyFile): Policy {
   const thresholds = defaultThresholds(file);
-  const defaults = { thresholds, signals: signalsOf(thresholds, file.signals) };
+  const defaults = {
+    thresholds,
+    signals: signalsOf(thresholds, file.signals),
+    edgesMs: file.latency_edges_ms,
+  };
   const { detection, alert_settings: alerts, notifications } = file;
   return {
     defaults: defaults.signals,
@@ -272,6 +278,7 @@ function resolve(file: PolicyFile): Policy {
 interface Defaults {
   readonly thresholds: Thresholds;
   readonly signals: readonly Signal[];
+  readonly edgesMs: readonly number[];
 }
 
 function resolveModel(
@@ -282,13 +289,15 @@ function resolveModel(
 ): Model {
   const { accuracy, feedback, latency, success_rate, signals } = model;
   const hasItsOwn = accuracy || feedback || latency || success_rate || signals;
+  const profiles = profilesNamed(model);
+  // Thousands of models that are judged alike share what follows from their thresholds.
+  const judged = hasItsOwn ? signalsOf(mergeThresholds(defaults.thresholds, model), added) : defaults.signals;
   return {
     id,
     name: model.name ?? id,
-    profile: model.profile ?? 'neuroweaver',
+    profiles,
     probes: model.probes ?? [],
-    // Thousands of models that are judged alike share what follows from their thresholds.
-    signals: hasItsOwn ? signalsOf(mergeThresholds(defaults.thresholds, model), added) : defaults.signals,
+    signals: atEdges(judged, commonEdges(profiles, defaults.edgesMs)),
     ...definedOnly({ version: model.version, endpoint: model.endpoint?.replace(/\/$/, '') }),
   };
 }

@@ -1,6 +1,7 @@
 import { byId, sharedNames } from './by-model.ts';
 import { badExpression, type ModelScope, recorded, requestsExpression } from './expressions.ts';
 import type { Policy } from './policy.ts';
+import { type Profile, profilesOf } from './profiles/index.ts';
 import { anyOf, duration } from './promql.ts';
 import { type Level, levels, type Signal } from './signals.ts';
 
@@ -52,9 +53,10 @@ export function recordingGroups(policy: Policy): readonly RuleGroup[] {
 function windowRules(policy: Policy, seconds: number): RecordingRule[] {
   const window = duration(seconds);
   const requests = recorded.requests(window);
+  const profiles = profilesOf(Object.values(policy.models));
   const counts = policy.defaults.map(signal => ({
     record: requests,
-    expr: byId(requestsExpression(signal, seconds), policy),
+    expr: byId(requestsExpression(signal, profiles, seconds), policy),
     labels: { signal: signal.name },
   }));
   const bad = signalLevels(policy).map(({ signal: byDefault, level }) => ({
@@ -62,7 +64,7 @@ function windowRules(policy: Policy, seconds: number): RecordingRule[] {
     expr: [
       byId(
         scopesOf(policy, byDefault, level)
-          .map(({ signal, scope }) => badExpression(signal, level, scope, seconds))
+          .map(({ signal, profiles, scope }) => badExpression(signal, level, profiles, scope, seconds))
           .join(' or '),
         policy,
       ),
@@ -152,6 +154,8 @@ function allowances(
 
 interface ScopedSignal {
   readonly signal: Signal;
+  /** Those that the models of the scope are found by. */
+  readonly profiles: readonly Profile[];
   readonly scope: ModelScope;
 }
 
@@ -163,10 +167,10 @@ interface ScopedSignal {
 function scopesOf(policy: Policy, byDefault: Signal, level: Level): ScopedSignal[] {
   const edgeOf = (signal: Signal) => signal.levels[level].edgeSeconds;
   const shared = sharedNames(policy.models);
-  const own = Object.values(policy.models).flatMap(({ name, version, signals }) =>
+  const own = Object.values(policy.models).flatMap(({ name, version, profiles, signals }) =>
     signals
       .filter(signal => signal.name === byDefault.name && edgeOf(signal) !== edgeOf(byDefault))
-      .map(signal => ({ name, version: shared.has(name) ? version : undefined, signal })),
+      .map(signal => ({ name, version: shared.has(name) ? version : undefined, profiles, signal })),
   );
   type Own = (typeof own)[number];
   const alike = (a: Own, b: Own) => a.version === b.version && edgeOf(a.signal) === edgeOf(b.signal);
@@ -175,15 +179,23 @@ function scopesOf(policy: Policy, byDefault: Signal, level: Level): ScopedSignal
     .toSorted((a, b) => Number(a.version === undefined) - Number(b.version === undefined));
   const namesOfAnyVersion = own.filter(({ version }) => version === undefined).map(({ name }) => name);
   return [
-    ...distinct.map(one => ({
-      signal: one.signal,
-      scope: {
-        kind: 'only' as const,
-        names: own.filter(other => alike(other, one)).map(({ name }) => name),
-        ...(one.version !== undefined && { version: one.version }),
-      },
-    })),
-    { signal: byDefault, scope: { kind: 'except', names: namesOfAnyVersion } },
+    ...distinct.map(one => {
+      const models = own.filter(other => alike(other, one));
+      return {
+        signal: one.signal,
+        profiles: profilesOf(models),
+        scope: {
+          kind: 'only' as const,
+          names: models.map(({ name }) => name),
+          ...(one.version !== undefined && { version: one.version }),
+        },
+      };
+    }),
+    {
+      signal: byDefault,
+      profiles: profilesOf(Object.values(policy.models)),
+      scope: { kind: 'except', names: namesOfAnyVersion },
+    },
   ];
 }
 

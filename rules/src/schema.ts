@@ -168,6 +168,8 @@ const modelThresholds = thresholds.extend({
     .optional(),
 });
 
+const oneOrMore = <T extends z.ZodType>(one: T) => z.union([one, z.array(one).min(1)]);
+
 const model = modelThresholds.extend({
   name: modelName.optional(),
   version: z
@@ -176,15 +178,14 @@ const model = modelThresholds.extend({
     .max(50)
     .meta({ description: 'version label to match', examples: ['1'] })
     .optional(),
-  profile: z
-    .string()
-    .meta({ description: 'what the model server calls its metrics', examples: ['neuroweaver'] })
-    .optional(),
+  profile: oneOrMore(
+    z
+      .string()
+      .meta({ description: 'what the model server, or a gateway, calls its metrics', examples: ['vllm'] }),
+  ).optional(),
   endpoint: httpUrl('address of the model server, for probes').optional(),
   probes: z.array(probe).optional(),
 });
-
-const oneOrMore = <T extends z.ZodType>(one: T) => z.union([one, z.array(one).min(1)]);
 
 const haproxyName = z
   .string()
@@ -507,6 +508,7 @@ export const policySchema = z.strictObject({
 
 export type PolicyFile = z.output<typeof policySchema>;
 export type FailbackFile = z.output<typeof failback>;
+export type ModelFile = z.output<typeof model>;
 export type ModelThresholdsFile = z.output<typeof modelThresholds>;
 export type ResourceFile = z.output<typeof resource>;
 export type CustomSignalFile = z.output<typeof customSignal>;

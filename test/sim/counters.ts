@@ -1,3 +1,4 @@
+import { metrics, prometheusName } from '@neuroweaver/instrumentation/metrics';
 import { accuracyEvaluation, profiles } from '@relaycore/rules';
 import type { CounterSample } from '../../controller/src/read/increments.ts';
 import type { RawTick } from '../../controller/src/read/tick.ts';
@@ -207,7 +208,7 @@ function addTo(sum: Outcomes, part: Outcomes): void {
 }
 
 function seriesOf(model: string, target: Scraped['target'], driven: Driven, edges: EdgesMs): Series[] {
-  const { modelLabel, success, latency, scores } = profiles.neuroweaver!;
+  const { modelLabel, latency, scores } = profiles.neuroweaver!;
   const labels = (name: string, more: Record<string, string>) => ({
     __name__: name,
     [modelLabel]: model,
@@ -219,6 +220,7 @@ function seriesOf(model: string, target: Scraped['target'], driven: Driven, edge
     [String(edges.warning / 1000), ({ slowWarning }) => slowWarning],
     [String(edges.critical / 1000), ({ slowCritical }) => slowCritical],
   ];
+  const requests = prometheusName(metrics.requests);
   const latencyName = `${latency!.histogram}_bucket`;
   const scoreName = `${scores!.histogram}_bucket`;
   const accuracy = { [scores!.nameLabel]: accuracyEvaluation, source: 'label' };
@@ -226,11 +228,11 @@ function seriesOf(model: string, target: Scraped['target'], driven: Driven, edge
     ...(driven.success
       ? [
           {
-            labels: labels(success!.counter, { [success!.outcomeLabel]: 'ok' }),
+            labels: labels(requests, { outcome: 'ok' }),
             grow: (o: Outcomes) => o.requests - o.failed,
           },
           {
-            labels: labels(success!.counter, { [success!.outcomeLabel]: success!.bad[0]! }),
+            labels: labels(requests, { outcome: 'error' }),
             grow: (o: Outcomes) => o.failed,
           },
         ]

@@ -36,6 +36,30 @@ describe('success', () => {
     expect(read([outcome('ok', 100), attempts('ok', 0)]).success).toEqual(bothLevels('gateway', []));
   });
 
+  test('of two servers that may have counted the same requests, the one nearer to the caller is believed', () => {
+    const answered = (code: string, delta: number) =>
+      grown(
+        'kn_serving_invocation_duration_seconds_count',
+        { model: 'spam-v1', http_response_status_code: code },
+        delta,
+      );
+    const ended = (reason: string, delta: number) =>
+      grown('vllm:request_success_total', { model_name: 'spam-v1', finished_reason: reason }, delta);
+    const vllm = [ended('stop', 50), ended('length', 5), ended('abort', 9), ended('error', 1)];
+    expect(read(vllm).success).toEqual(bothLevels('server', [good(55), bad(1)]));
+    expect(read([...vllm, answered('200', 60), answered('503', 40), answered('404', 7)]).success).toEqual(
+      bothLevels('server', [good(60), bad(40)]),
+    );
+  });
+
+  test('a server that counts failures apart has one counter each', () => {
+    const server = { model: 'spam-v1', version: '1' };
+    const wentWell = grown('nv_inference_request_success', server, 90);
+    const failed = grown('nv_inference_request_failure', { ...server, reason: 'BACKEND' }, 10);
+    const left = grown('nv_inference_request_failure', { ...server, reason: 'CANCELED' }, 5);
+    expect(read([wentWell, failed, left]).success).toEqual(bothLevels('server', [good(90), bad(10)]));
+  });
+
   test('the gateway of one model does not silence the server of another', () => {
     const readings = readingsOf(
       policy,

@@ -11,16 +11,17 @@ import type { Observation, Reading, SignalReadings, Vantage } from '../types.ts'
 import type { Increment } from './increments.ts';
 import type { PairReadings } from './pairs.ts';
 
-/** Increments of one tick, added up over replicas: what one vantage says about one model and signal. */
+/** Increments of one tick, added up over replicas: what one profile says about one model and signal. */
 interface Tally {
+  readonly vantage: Vantage;
   good: number;
   bad: number;
   /** Histogram: observations up to and including each edge, and how many series have that edge. */
   readonly upTo: Map<number, { readonly count: number; readonly series: number }>;
 }
 
-/** Tallies by model id, signal and vantage. */
-type Tallies = Map<string, Map<SignalName, Map<Vantage, Tally>>>;
+/** Tallies by model id, signal and the rank of the profile. */
+type Tallies = Map<string, Map<SignalName, Map<number, Tally>>>;
 
 /**
  * Adds the increments up per model and signal. Every model of the policy gets a reading; models that only the metrics
@@ -37,8 +38,8 @@ export function readingsOf(
   return new Map(
     [...ids].map(id => {
       const entries = (policy.models[id]?.signals ?? policy.defaults).map(signal => {
-        const vantages = tallies.get(id)?.get(signal.name);
-        const reading = vantages ? readingOf(signal, vantages) : pairs.get(id)?.get(signal.name);
+        const ranked = tallies.get(id)?.get(signal.name);
+        const reading = ranked ? readingOf(signal, ranked) : pairs.get(id)?.get(signal.name);
         return [signal.name, reading ?? absent(absentReason(signal.name, id))] as const;
       });
       return [id, Object.fromEntries(entries) as unknown as SignalReadings];
@@ -79,11 +80,16 @@ export function modelIds(
   };
 }
 
-function addTo(tallies: Tallies, id: string, { signal, vantage, part }: CounterMeaning, delta: number): void {
+function addTo(
+  tallies: Tallies,
+  id: string,
+  { signal, vantage, rank, part }: CounterMeaning,
+  delta: number,
+): void {
   if (part.kind === 'side') return;
   const signals = getOrAdd(tallies, id, () => new Map());
-  const vantages = getOrAdd(signals, signal, () => new Map());
-  const tally = getOrAdd(vantages, vantage, (): Tally => ({ good: 0, bad: 0, upTo: new Map() }));
+  const ranked = getOrAdd(signals, signal, () => new Map());
+  const tally = getOrAdd(ranked, rank, (): Tally => ({ vantage, good: 0, bad: 0, upTo: new Map() }));
   if (part.kind === 'upTo') {
     const { count, series } = tally.upTo.get(part.edge) ?? { count: 0, series: 0 };
     tally.upTo.set(part.edge, { count: count + delta, series: series + 1 });
@@ -91,10 +97,13 @@ function addTo(tallies: Tallies, id: string, { signal, vantage, part }: CounterM
   else tally.good += delta;
 }
 
-/** The gateway is believed where it reports: it sees what callers got, also from a server that is dead. */
-function readingOf(signal: Signal, vantages: ReadonlyMap<Vantage, Tally>): Reading {
-  const vantage = (['gateway', 'server', 'elsewhere'] as const).find(one => vantages.has(one))!;
-  const tally = vantages.get(vantage)!;
+/**
+ * The gateway is believed where it reports: it sees what callers got, also from a server that is dead. The counts of two
+ * profiles are never added up: both may have counted the same requests.
+ */
+function readingOf(signal: Signal, ranked: ReadonlyMap<number, Tally>): Reading {
+  const tally = ranked.get(Math.min(...ranked.keys()))!;
+  const { vantage } = tally;
   const observed = levels.map(level => [level, observations(signal, level, tally)] as const);
   const missing = observed.find(([, found]) => found === undefined);
   if (missing)

@@ -1,4 +1,9 @@
-import { metrics, prometheusName } from '@neuroweaver/instrumentation/metrics';
+import {
+  defaultLatencyThresholdsSeconds,
+  edgesWithThresholds,
+  metrics,
+  prometheusName,
+} from '@neuroweaver/instrumentation/metrics';
 import type { Profile } from './profile.ts';
 
 /** A model server with `@neuroweaver/instrumentation`. */
@@ -7,14 +12,20 @@ export const neuroweaver: Profile = {
   vantage: 'server',
   modelLabel: 'gen_ai_request_model',
   versionLabel: 'ml_model_version',
-  success: {
-    counter: prometheusName(metrics.requests),
-    outcomeLabel: 'outcome',
-    bad: ['error', 'timeout'],
-    ignored: ['cancelled'],
-    callersFault: { label: 'error_type', values: ['invalid_request', 'unauthorized'] },
+  success: [
+    {
+      counter: prometheusName(metrics.requests),
+      bad: { label: 'outcome', values: ['error', 'timeout'] },
+      ignored: [
+        { label: 'outcome', values: ['cancelled'] },
+        { label: 'error_type', values: ['invalid_request', 'unauthorized'] },
+      ],
+    },
+  ],
+  latency: {
+    histogram: prometheusName(metrics.requestDuration),
+    edgesSeconds: edgesWithThresholds(metrics.requestDuration, defaultLatencyThresholdsSeconds),
   },
-  latency: { histogram: prometheusName(metrics.requestDuration) },
   scores: { histogram: prometheusName(metrics.evaluationScore), nameLabel: 'evaluation_name' },
   feedback: { histogram: prometheusName(metrics.feedbackRating) },
 };

@@ -6,21 +6,16 @@ export interface Profile {
   readonly name: string;
   /** Where the readings are taken: inside the model server, or at the gateway (what callers got). */
   readonly vantage: 'server' | 'gateway';
+  /** Of a server that names no model, a label that its scrape configuration adds. */
   readonly modelLabel: string;
   readonly versionLabel?: string;
-  readonly success?: {
-    /** Counter with one series per outcome. */
-    readonly counter: string;
-    readonly outcomeLabel: string;
-    readonly bad: readonly string[];
-    /** Outcomes that say nothing about the model: the caller left. */
-    readonly ignored: readonly string[];
-    /** Kinds of error that are the caller's fault, not the model's. */
-    readonly callersFault?: { readonly label: string; readonly values: readonly string[] };
-  };
+  /** Together these count every request once. */
+  readonly success?: readonly OutcomeCounter[];
   readonly latency?: {
-    /** Histogram in seconds, without the `_bucket` suffix. */
+    /** Histogram in seconds, without the suffix of the unit and `_bucket`: it is found with and without the unit. */
     readonly histogram: string;
+    /** Its edges as the server comes, in seconds. */
+    readonly edgesSeconds: readonly number[];
   };
   readonly scores?: {
     /** Histogram of scores in [0, 1], without the `_bucket` suffix. */
@@ -31,4 +26,19 @@ export interface Profile {
     /** Histogram of ratings in [0, 1], without the `_bucket` suffix. */
     readonly histogram: string;
   };
+}
+
+/** A counter of requests, or of some of them: those that went well, those that failed. */
+export interface OutcomeCounter {
+  readonly counter: string;
+  /** Whether they were bad: all, none, or those that a label tells. */
+  readonly bad: boolean | LabelValues;
+  /** Requests that say nothing about the model: the caller left, or asked for what there is not. */
+  readonly ignored?: readonly LabelValues[];
+}
+
+export interface LabelValues {
+  readonly label: string;
+  /** Regular expressions that match whole values, as Prometheus does. */
+  readonly values: readonly string[];
 }

@@ -1,4 +1,9 @@
-import { metrics, prometheusName } from '@neuroweaver/instrumentation/metrics';
+import {
+  defaultLatencyThresholdsSeconds,
+  edgesWithThresholds,
+  metrics,
+  prometheusName,
+} from '@neuroweaver/instrumentation/metrics';
 import type { Profile } from './profile.ts';
 
 /** A gateway that embeds the relay kit: what callers got, per attempt, also those that a retry hid. */
@@ -7,11 +12,15 @@ export const relaykit: Profile = {
   vantage: 'gateway',
   modelLabel: 'gen_ai_request_model',
   versionLabel: 'ml_model_version',
-  success: {
-    counter: prometheusName(metrics.gatewayAttempts),
-    outcomeLabel: 'outcome',
-    bad: ['error', 'timeout', 'refused'],
-    ignored: ['cancelled'],
+  success: [
+    {
+      counter: prometheusName(metrics.gatewayAttempts),
+      bad: { label: 'outcome', values: ['error', 'timeout', 'refused'] },
+      ignored: [{ label: 'outcome', values: ['cancelled'] }],
+    },
+  ],
+  latency: {
+    histogram: prometheusName(metrics.gatewayDuration),
+    edgesSeconds: edgesWithThresholds(metrics.gatewayDuration, defaultLatencyThresholdsSeconds),
   },
-  latency: { histogram: prometheusName(metrics.gatewayDuration) },
 };
