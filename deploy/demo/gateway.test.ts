@@ -40,13 +40,10 @@ test('carries mail, counts it, follows the contract, and knows its weights after
 
   const page = await (await fetch(first.metrics)).text();
   const labels = 'route="mail-filter",gen_ai_request_model="spam-v1",ml_model_version="1"';
-  expect(sampleOf(page, `relaycore_gateway_attempts_total{${labels},outcome="ok",retried="false"}`)).toBe(
-    '1',
-  );
-  expect(sampleOf(page, `relaycore_gateway_attempts_total{${labels},outcome="refused",retried="true"}`)).toBe(
-    '0',
-  );
-  expect(sampleOf(page, `relaycore_gateway_duration_bucket{${labels},le="0.25"}`)).toBe('1');
+  const attempts = `relaycore_gateway_attempts_total{${labels},shadow="false"`;
+  expect(sampleOf(page, `${attempts},outcome="ok",retried="false"}`)).toBe('1');
+  expect(sampleOf(page, `${attempts},outcome="refused",retried="true"}`)).toBe('0');
+  expect(sampleOf(page, `relaycore_gateway_duration_bucket{${labels},shadow="false",le="0.25"}`)).toBe('1');
   expect(sampleOf(page, 'relaycore_gateway_route_generation{route="mail-filter"}')).toBe('3');
   const weight = 'relaycore_gateway_route_weight{route="mail-filter",gen_ai_request_model="spam-v2"}';
   expect(sampleOf(page, weight)).toBe('10000');

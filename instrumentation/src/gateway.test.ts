@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { samplesOf, sampleValue } from '../test/page.ts';
 import { createGateway, type Gateway, type GatewayAttempt } from './gateway.ts';
 import { createInstruments } from './instruments.ts';
-import type { AttemptOutcome } from './metrics.ts';
+import { type AttemptOutcome, attemptOutcomes, gatewayEvents } from './metrics.ts';
 import { type OwnProvider, startProvider } from './provider.ts';
 import { createRejections } from './rejections.ts';
 
@@ -38,6 +38,44 @@ test('a declared target has its counters at zero, also after declaring it again'
     'timeout true',
     'error true',
   ]);
+  expect(new Set(samples.map(sample => sample.labels.shadow))).toEqual(new Set(['false']));
+  const events = samplesOf(await provider.renderPage(), 'relaycore_gateway_events_total', labels);
+  expect(events.map(sample => sample.value)).toEqual(gatewayEvents.map(() => 0));
+});
+
+test('copies of requests have counters of their own, and are never tried again', async () => {
+  gateway.declare({ ...target, shadow: true });
+  gateway.attempt({ ...target, shadow: true, outcome: 'error', retried: false, seconds: 0.1 });
+  const page = await provider.renderPage();
+  const samples = samplesOf(page, 'relaycore_gateway_attempts_total', labels);
+  expect(
+    samples.map(({ labels: { outcome, retried, shadow }, value }) => [outcome, retried, shadow, value]),
+  ).toEqual(attemptOutcomes.map(outcome => [outcome, 'false', 'true', outcome === 'error' ? 1 : 0]));
+  expect(sampleValue(page, 'relaycore_gateway_duration_count', { ...labels, shadow: 'true' })).toBe(1);
+});
+
+test('what the gateway did of its own accord is counted by event', async () => {
+  gateway.event({ ...target, event: 'spilled' });
+  gateway.event({ ...target, event: 'guessed' as 'spilled' });
+  const page = await provider.renderPage();
+  expect(sampleValue(page, 'relaycore_gateway_events_total', { ...labels, event: 'spilled' })).toBe(1);
+  expect(await rejected('invalid_event')).toBe(1);
+});
+
+test('agreement is a score of the model', async () => {
+  const { route: _, ...model } = labels;
+  gateway.agreement({ ...target, score: 0.5 });
+  gateway.agreement({ ...target, score: 2 });
+  const agreement = { ...model, evaluation_name: 'agreement', source: 'agreement' };
+  const buckets = samplesOf(await provider.renderPage(), 'ml_evaluation_score_bucket', agreement);
+  expect(buckets.filter(({ value }) => value === 0).map(sample => sample.labels.le)).toEqual([
+    '0',
+    '0.1',
+    '0.2',
+    '0.3',
+    '0.4',
+  ]);
+  expect(await rejected('invalid_score')).toBe(1);
 });
 
 test.each<{ outcome: AttemptOutcome; timed: boolean }>([
@@ -49,7 +87,7 @@ test.each<{ outcome: AttemptOutcome; timed: boolean }>([
 ])('an attempt that ended $outcome is counted; timed: $timed', async ({ outcome, timed }) => {
   gateway.attempt({ ...target, outcome, retried: outcome !== 'ok', seconds: 5 });
   const page = await provider.renderPage();
-  const counted = { ...labels, outcome, retried: outcome === 'ok' ? 'false' : 'true' };
+  const counted = { ...labels, outcome, retried: outcome === 'ok' ? 'false' : 'true', shadow: 'false' };
   expect(sampleValue(page, 'relaycore_gateway_attempts_total', counted)).toBe(1);
   const buckets = samplesOf(page, 'relaycore_gateway_duration_bucket', { ...labels, le: '5' });
   expect(buckets.map(sample => sample.value)).toEqual(timed ? [1] : []);

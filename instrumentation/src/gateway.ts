@@ -1,13 +1,23 @@
 import type { BatchObservableResult, Meter } from '@opentelemetry/api';
 import type { Instruments } from './instruments.ts';
-import { type AttemptOutcome, attemptOutcomes, attributes } from './metrics.ts';
+import {
+  type AttemptOutcome,
+  attemptOutcomes,
+  attributes,
+  type GatewayEventName,
+  gatewayEvents as gatewayEventNames,
+  metrics,
+} from './metrics.ts';
 import type { Rejections } from './rejections.ts';
+import { isScore, roundKeepingMean } from './scores.ts';
 
 /** A model of a route, as the gateway names it. */
 export interface GatewayTarget {
   readonly route: string;
   readonly model: string;
   readonly version: string;
+  /** Whether this is about copies of callers' requests, which no caller sees. Default false. */
+  readonly shadow?: boolean | undefined;
 }
 
 /** One attempt at one target. */
@@ -16,6 +26,17 @@ export interface GatewayAttempt extends GatewayTarget {
   /** Whether the gateway tried another target after it, so that the caller saw nothing of this outcome. */
   readonly retried: boolean;
   readonly seconds: number;
+}
+
+/** Something that a gateway did of its own accord about a request that this target would have got. */
+export interface GatewayEvent extends GatewayTarget {
+  readonly event: GatewayEventName;
+}
+
+/** How well a target's answer to a copy agreed with the answer that the caller got. */
+export interface GatewayAgreement extends GatewayTarget {
+  /** In [0, 1]. */
+  readonly score: number;
 }
 
 /** What the gateway follows now for one route. */
@@ -31,6 +52,9 @@ export interface Gateway {
   /** Creates the target's counters at zero, so that its first failure counts. Repeating it changes nothing. */
   declare(target: GatewayTarget): void;
   attempt(attempt: GatewayAttempt): void;
+  event(event: GatewayEvent): void;
+  /** Counts as a score of the model, with `agreement` as its evaluation and its source. */
+  agreement(agreement: GatewayAgreement): void;
   /**
    * Asks for the routes at every scrape; the answer must be at hand. A model that a route no longer has stands at 0.
    * Returns how to stop asking, after which the last values stay on the page.
@@ -45,7 +69,8 @@ export interface GatewayContext {
 }
 
 export function createGateway({ meter, instruments, rejections }: GatewayContext): Gateway {
-  const { gatewayAttempts, gatewayDuration, gatewayRouteGeneration, gatewayRouteWeight } = instruments;
+  const { gatewayAttempts, gatewayDuration, gatewayEvents, evaluationScore } = instruments;
+  const { gatewayRouteGeneration, gatewayRouteWeight } = instruments;
 
   function declare(target: GatewayTarget): void {
     if (!isTarget(target)) {
@@ -53,6 +78,8 @@ export function createGateway({ meter, instruments, rejections }: GatewayContext
       return;
     }
     for (const outcome of attemptOutcomes) gatewayAttempts.add(0, attemptAttributes(target, outcome, false));
+    for (const event of gatewayEventNames) gatewayEvents.add(0, eventAttributes(target, event));
+    if (target.shadow === true) return; // copies are never tried again
     for (const outcome of retriedOutcomes) gatewayAttempts.add(0, attemptAttributes(target, outcome, true));
   }
 
@@ -69,8 +96,19 @@ export function createGateway({ meter, instruments, rejections }: GatewayContext
 
   function recordDuration(given: GatewayAttempt): void {
     const { seconds } = given;
-    if (Number.isFinite(seconds) && seconds >= 0) gatewayDuration.record(seconds, targetAttributes(given));
+    if (Number.isFinite(seconds) && seconds >= 0) gatewayDuration.record(seconds, trafficAttributes(given));
     else rejections.count('invalid_duration');
+  }
+
+  function event(given: GatewayEvent): void {
+    if (isTarget(given) && gatewayEventNames.includes(given.event))
+      gatewayEvents.add(1, eventAttributes(given, given.event));
+    else rejections.count('invalid_event');
+  }
+
+  function agreement(given: GatewayAgreement): void {
+    if (!isTarget(given) || !isScore(given.score)) rejections.count('invalid_score');
+    else evaluationScore.record(roundKeepingMean(given.score, scoreSteps, Math.random), agreementOf(given));
   }
 
   function observeRoutes(readRoutes: () => readonly ObservedRoute[]): () => void {
@@ -113,9 +151,13 @@ export function createGateway({ meter, instruments, rejections }: GatewayContext
   return {
     declare: rejections.contain(declare, undefined),
     attempt: rejections.contain(attempt, undefined),
+    event: rejections.contain(event, undefined),
+    agreement: rejections.contain(agreement, undefined),
     observeRoutes: rejections.contain(observeRoutes, () => {}),
   };
 }
+
+const scoreSteps = metrics.evaluationScore.edges.length - 1;
 
 type SeenModels = Map<string, Set<string>>;
 
@@ -132,9 +174,27 @@ function weightAttributes(route: string, model: string) {
 
 function attemptAttributes(target: GatewayTarget, outcome: AttemptOutcome, retried: boolean) {
   return {
-    ...targetAttributes(target),
+    ...trafficAttributes(target),
     [attributes.outcome]: outcome,
     [attributes.retried]: retried ? 'true' : 'false',
+  };
+}
+
+function trafficAttributes(target: GatewayTarget) {
+  return { ...targetAttributes(target), [attributes.shadow]: target.shadow === true ? 'true' : 'false' };
+}
+
+function eventAttributes(target: GatewayTarget, event: GatewayEventName) {
+  return { ...targetAttributes(target), [attributes.event]: event };
+}
+
+/** The gateway does not know what the model is asked to do, nor whose it is. */
+function agreementOf({ model, version }: GatewayTarget) {
+  return {
+    [attributes.model]: model,
+    [attributes.version]: version,
+    [attributes.evaluationName]: 'agreement',
+    [attributes.source]: 'agreement',
   };
 }
 

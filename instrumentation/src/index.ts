@@ -8,8 +8,15 @@ import { isDisabled, scopeName, startProvider } from './provider.ts';
 import { createRejections } from './rejections.ts';
 import { createTicketPool } from './tickets.ts';
 
-export type { Gateway, GatewayAttempt, GatewayTarget, ObservedRoute } from './gateway.ts';
-export type { AttemptOutcome, ErrorType, RequestOutcome, ScoreSource } from './metrics.ts';
+export type {
+  Gateway,
+  GatewayAgreement,
+  GatewayAttempt,
+  GatewayEvent,
+  GatewayTarget,
+  ObservedRoute,
+} from './gateway.ts';
+export type { AttemptOutcome, ErrorType, GatewayEventName, RequestOutcome, ScoreSource } from './metrics.ts';
 export type { Model, ModelIdentity } from './model.ts';
 export type { InitOptions } from './options.ts';
 export type { Ticket } from './tickets.ts';

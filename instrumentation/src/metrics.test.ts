@@ -57,6 +57,7 @@ async function pageWithEveryMetric(): Promise<string> {
     retried: false,
     seconds: 1,
   });
+  gateway.event({ route: 'chat', model: 'spam-v1', version: '1', event: 'spilled' });
   gateway.observeRoutes(() => [{ route: 'chat', generation: 1, weights: { 'spam-v1': 10_000 } }]);
   await ml.ready;
   const response = await fetch(ml.endpoint!);
