@@ -59,14 +59,15 @@ export interface RetryBudgetOptions {
 
 /**
  * A target that failed again and again is tried last for a moment. Weights stay as they are, and the moments are short:
- * the controller decides on the failures that it sees, so they must not end.
+ * the controller decides on the failures that it sees, so they must go on, a few a second. With pauses of two seconds
+ * it took 16 instead of 11 seconds to decide on an outage.
  */
 export interface OutlierOptions {
   /** Failures in a row that make an outlier: refused, error or timeout. Default 5. */
   readonly failuresInRow?: number | undefined;
-  /** The first pause; each further one is twice as long. Between half and all of it, by chance. Default 250. */
+  /** The first pause; each further one is twice as long. Between half and all of it, by chance. Default 50. */
   readonly baseMs?: number | undefined;
-  /** The longest pause. Default 2,000. */
+  /** The longest pause. Default 250. */
   readonly capMs?: number | undefined;
   /** At most this share of a route's targets, rounded up, and never all of them. Default 0.5. */
   readonly maxShare?: number | undefined;
@@ -227,7 +228,7 @@ function parseTarget({ model, version, url: address, capacity = {} }: TargetOpti
 }
 
 function parseOutliers(options: OutlierOptions): Filled<OutlierOptions> {
-  const { failuresInRow = 5, baseMs = 250, capMs = 2_000, maxShare = 0.5, successesNeeded = 3 } = options;
+  const { failuresInRow = 5, baseMs = 50, capMs = 250, maxShare = 0.5, successesNeeded = 3 } = options;
   return { failuresInRow, baseMs, capMs, maxShare, successesNeeded };
 }
 

@@ -2,7 +2,8 @@ import type http from 'node:http';
 import type { ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
-import { describe, expect, test } from 'vitest';
+import { init } from '@neuroweaver/instrumentation';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   ask,
   openRequest,
@@ -85,6 +86,28 @@ describe('a drained target', () => {
     expect(copies.map(each => each.outcome)).toContain(outcome);
     expect(telemetry.attempts.filter(({ shadow }) => !shadow)).toHaveLength(10);
   });
+});
+
+test('the counters of a drained target rise on the metrics page, apart from those of callers', async () => {
+  const ml = init({ port: 0 });
+  onTestFinished(() => ml.shutdown());
+  await ml.ready;
+  const targets = targetsAt(await startModel('a'), await startModel('b'));
+  const shadow = { ...wide, compare: () => 1 };
+  const { url } = await startGateway({ routes: { mail: { targets, shadow } }, telemetry: ml.gateway() });
+  await putRoute(url, 'mail', { weights: { b: 10_000 }, generation: 1, reason: 'a is bad' });
+  for (let index = 0; index < 3; index += 1) await (await ask(`${url}/mail/`)).text();
+
+  const target = 'gen_ai_request_model="a",ml_model_version="1"';
+  const attempts = `relaycore_gateway_attempts_total{route="mail",${target},shadow="true",outcome="ok",retried="false"} 3`;
+  const scores = `ml_evaluation_score_count{${target},evaluation_name="agreement",source="agreement"} 3`;
+  const page = async () => (await (await ask(ml.endpoint!)).text()).split('\n');
+  await expect.poll(page, { timeout: 5_000 }).toEqual(expect.arrayContaining([attempts, scores]));
+  const seenByCallers = (await page()).filter(
+    line => line.includes(target) && line.includes('shadow="false"'),
+  );
+  expect(seenByCallers.length).toBeGreaterThan(0);
+  expect(seenByCallers.every(line => line.endsWith(' 0'))).toBe(true);
 });
 
 describe('no copy', () => {
