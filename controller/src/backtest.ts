@@ -1,13 +1,16 @@
-import { counterQueries, freshnessQueries, meaningOf, type Policy } from '@relaycore/rules';
+import { counterQueries, freshnessQueries, meaningOf, type Policy, resourceQueries } from '@relaycore/rules';
 import type { ModelState } from './assess/assess.ts';
+import { type GaugeStates, withGauges } from './assess/gauges.ts';
 import { incidentOf } from './assess/incident.ts';
 import { assessModels } from './assess/models.ts';
 import { decide } from './decide/decide.ts';
 import { allTo } from './decide/weights.ts';
+import { latelyOf } from './plan.ts';
 import type { PrometheusClient } from './read/client.ts';
-import type { CounterMemory, CounterSample } from './read/increments.ts';
+import type { CounterSample } from './read/increments.ts';
 import { modelIds } from './read/readings.ts';
-import { type RawTick, readTick } from './read/tick.ts';
+import { counted, type RawTick, readTick, type TickMemory } from './read/tick.ts';
+import { isLeaving } from './record/switch-events.ts';
 import { type Change, isChange, type ProbeResult, type RouteState } from './types.ts';
 
 export interface BacktestOptions {
@@ -54,18 +57,23 @@ async function readPiece(
 ): Promise<RawTick[]> {
   const { tickMs } = policy.detection;
   const until = from + (ticks - 1) * tickMs;
-  const [scrapedAt, startedAt, ...counters] = await Promise.all([
+  const queries = counterQueries(policy);
+  const resources = resourceQueries(policy.resources);
+  const [scrapedAt, startedAt, counters, gauges] = await Promise.all([
     client.range('freshness', freshnessQueries.scrapedAt, from, until, tickMs),
     client.range('freshness', freshnessQueries.processStart, from, until, tickMs),
-    ...counterQueries(policy).map(({ signal, promql }) => client.range(signal, promql, from, until, tickMs)),
+    Promise.all(queries.map(({ name, promql }) => client.range(name, promql, from, until, tickMs))),
+    Promise.all(resources.map(({ name, promql }) => client.range(name, promql, from, until, tickMs))),
   ]);
   return Array.from({ length: ticks }, (_, i) => {
     const at = from + i * tickMs;
     return {
       at,
-      scrapedAt: scrapedAt!.get(at) ?? [],
-      startedAt: startedAt!.get(at) ?? [],
-      counters: counters.flatMap(byTick => byTick.get(at) ?? []),
+      scrapedAt: scrapedAt.get(at) ?? [],
+      startedAt: startedAt.get(at) ?? [],
+      counters: counters.flatMap((byTick, i) => counted(queries[i]!, byTick.get(at) ?? [])),
+      gauges: new Map(resources.map(({ name }, i) => [name, gauges[i]!.get(at) ?? []])),
+      failures: new Map(),
     };
   });
 }
@@ -76,12 +84,17 @@ function createReplay(policy: Policy, from: number) {
   const models = new Map<string, ModelState>();
   const routes = new Map(Object.values(policy.routes).map(route => [route.name, firstState(route, from)]));
   const servers = serverWatch(policy);
-  let memory: CounterMemory | undefined;
+  let gauges: GaugeStates = new Map();
+  let memory: TickMemory | undefined;
 
   function replay(raw: RawTick): void {
     const read = readTick(policy, memory, 'backtest', raw);
     memory = read.memory;
-    const assessments = assessModels(policy, models, { models: read.models, at: raw.at }, routes);
+    const readings = { at: raw.at, models: read.models, resources: read.resources };
+    const assessed = assessModels(policy, models, readings, routes);
+    const withResources = withGauges(assessed, gauges, { policy, readings });
+    gauges = withResources.states;
+    const { assessments } = withResources;
     const incident = incidentOf(assessments, policy.incidents);
     const probes = servers.probes(raw);
     for (const route of Object.values(policy.routes)) {
@@ -94,6 +107,7 @@ function createReplay(policy: Policy, from: number) {
         now: raw.at,
         freshMs: policy.detection.tickMs,
         ...(incident && policy.incidents.holdSwitches && { incident }),
+        lately: latelyOf(policy, modelsLeft(switches, raw.at - policy.switching.withinMs)),
       });
       if (!isChange(decision)) continue;
       switches.push({ at: raw.at, route: route.name, change: decision });
@@ -107,6 +121,11 @@ function createReplay(policy: Policy, from: number) {
   }
 
   return Object.assign(replay, { switches: switches as readonly BacktestSwitch[] });
+}
+
+function modelsLeft(switches: readonly BacktestSwitch[], since: number): ReadonlySet<string> {
+  const lately = switches.slice(switches.findLastIndex(({ at }) => at <= since) + 1);
+  return new Set(lately.filter(({ change }) => isLeaving(change)).map(({ change }) => change.from));
 }
 
 function firstState(route: Policy['routes'][string], at: number): RouteState {
@@ -140,7 +159,7 @@ function serverWatch(policy: Policy) {
   };
 }
 
-function serverModel({ labels }: CounterSample, idOf: ReturnType<typeof modelIds>): string | undefined {
-  const meaning = meaningOf(labels.__name__ ?? '', labels);
+function serverModel(sample: CounterSample, idOf: ReturnType<typeof modelIds>): string | undefined {
+  const meaning = meaningOf(sample);
   return meaning?.vantage === 'server' ? idOf(meaning) : undefined;
 }

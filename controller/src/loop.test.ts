@@ -122,6 +122,30 @@ describe('with the embedded database', () => {
     expect((await loadRouteStates(database)).get(route)).toEqual(statusOf(here)!.state);
   });
 
+  test('a resource that runs out moves the route when the policy says so, and its value is in the record', async () => {
+    const policy = policyOf(`
+detection: { tick_seconds: 5, ingestion_lag_seconds: 0 }
+models: { spam-nb: {}, spam-lr: {} }
+routes: { ${route}: { targets: [spam-nb, spam-lr] } }
+resources: { memory: { value: m, warning_threshold: 8e9, critical_threshold: 12e9, for_seconds: 20 } }
+`);
+    const here = world({ database, policy });
+    await here.ticks(1);
+    here.reader.uses({ 'spam-nb': { memory: 13e9 }, 'spam-lr': { memory: 1e9 } });
+    await here.ticks(5);
+    expect(statusOf(here)).toMatchObject({ decision: { kind: 'failover', signal: 'memory' } });
+    const [event] = await events();
+    expect(event).toMatchObject({
+      kind: 'failover',
+      signal: 'memory',
+      reason: expect.stringMatching(
+        /^spam-nb: memory 1\.3e10 above 1\.2e10 for 20 s at a:1; spam-lr takes over/,
+      ),
+      decision: { evidence: { resource: { value: 13e9, instance: 'a:1' } } },
+    });
+    expect(event).not.toHaveProperty('score');
+  });
+
   test('the change is in the database before the gateway hears of it', async () => {
     const inner = dryRunDriver();
     const atApply: unknown[] = [];

@@ -3,32 +3,27 @@ import type { Logger } from 'pino';
 import type { GatewayDriver, GatewayState } from './apply/driver.ts';
 import { type Reconciled, reconcile } from './apply/reconcile.ts';
 import type { ModelState } from './assess/assess.ts';
-import { type Incident, incidentOf } from './assess/incident.ts';
+import { type GaugeStates, withGauges } from './assess/gauges.ts';
+import { incidentOf } from './assess/incident.ts';
 import { assessModels } from './assess/models.ts';
 import { judgeWithoutRequests } from './assess/without-requests.ts';
 import type { Clock } from './clock.ts';
-import { decide } from './decide/decide.ts';
 import { allTo } from './decide/weights.ts';
 import { messageOf } from './errors.ts';
+import { type Ground, type Plan, planRoute } from './plan.ts';
+import { followProposal } from './proposals.ts';
 import type { Prober } from './read/probes.ts';
 import type { Reader } from './read/prometheus.ts';
 import type { Database } from './record/database.ts';
-import { switchEvent } from './record/decision-record.ts';
 import { insertMetricSnapshots } from './record/metric-snapshots.ts';
 import { loadModelStates, modelStateKeeper } from './record/model-states.ts';
+import { loadOpenProposals } from './record/proposals.ts';
+import { type DecisionStretch, decisionKeeper } from './record/route-decisions.ts';
 import { commitChange, insertRouteState, loadRouteStates } from './record/route-states.ts';
-import { markApplied, type NewSwitchEvent } from './record/switch-events.ts';
+import { isLeaving, markApplied, modelsLeftSince, type NewSwitchEvent } from './record/switch-events.ts';
 import type { RouteStatus, Status } from './status.ts';
 import type { Telemetry } from './telemetry.ts';
-import {
-  type Assessment,
-  type Cause,
-  type Change,
-  isChange,
-  type Readings,
-  type RouteState,
-  serving,
-} from './types.ts';
+import { type Cause, type Proposal, type Readings, type RouteState, serving } from './types.ts';
 
 export interface LoopParts {
   readonly policy: Policy;
@@ -55,6 +50,12 @@ export interface Loop {
     event: NewSwitchEvent,
     also?: Parameters<typeof commitChange>[3],
   ): Promise<Reconciled | 'lost'>;
+  /** What is decided now on a state, by what was read last; undefined before the first round. */
+  plan(route: Route, state: RouteState): Plan | undefined;
+  /** Shows what a person changed on these routes, and what is decided on it, before the next round does. */
+  refresh(routes: readonly string[]): Promise<void>;
+  /** What was decided at a time. */
+  decidedAt(route: string, at: number): Promise<DecisionStretch | undefined>;
 }
 
 const gatewayTimeoutMs = 3000;
@@ -68,6 +69,10 @@ export function createLoop(parts: LoopParts): Loop {
   const { policy, reader, prober, drivers, database, clock, telemetry, log } = parts;
   let models: Map<string, ModelState> | undefined;
   const keeper = modelStateKeeper(database);
+  let gauges: GaugeStates = new Map();
+  let failing: ReadonlyMap<string, string> = new Map();
+  const decisions = decisionKeeper(database);
+  let ground: Ground | undefined;
   const looked = new Map<string, number>();
   const gateways = new Map<string, Reconciled>();
   const marked = new Map<string, number>();
@@ -90,6 +95,9 @@ export function createLoop(parts: LoopParts): Loop {
       return result;
     },
     commit,
+    plan: (route, state) => ground && planOn(ground, route, state),
+    refresh,
+    decidedAt: decisions.at,
   };
   return loop;
 
@@ -101,11 +109,14 @@ export function createLoop(parts: LoopParts): Loop {
       await clock.sleep(untilNext, signal).catch(() => undefined);
     }
     await tail;
-    await saveEvidence().catch(error => log.warn({ error: messageOf(error) }, 'the evidence was not kept'));
+    await saveAll().catch(error =>
+      log.warn({ error: messageOf(error) }, 'evidence or decisions were not kept'),
+    );
   }
 
-  async function saveEvidence(): Promise<void> {
+  async function saveAll(): Promise<void> {
     if (models && status.at > 0) await keeper.keepAll(models, status.at);
+    await decisions.keepAll();
   }
 
   /** What was known stays visible, beside the reason why nothing newer is. */
@@ -119,23 +130,28 @@ export function createLoop(parts: LoopParts): Loop {
     const begun = performance.now();
     // In this order: what was read but then not assessed, because the database did not answer, would be lost.
     const states = await routeStates();
-    models ??= await loadModelStates<ModelState>(database, clock.now());
+    const open = await loadOpenProposals(database);
+    const left = await modelsLeftSince(database, clock.now() - policy.switching.withinMs);
+    models ??= await remember();
     const readings = await reader.read(policy, clock.now() - policy.detection.ingestionLagMs);
-    const assessed = assessModels(policy, models, readings, states);
+    tellFailures(readings);
+    const assessed = withGauges(assessModels(policy, models, readings, states), gauges, { policy, readings });
+    gauges = assessed.states;
     const assessments =
       readings.problem === undefined
-        ? judgeWithoutRequests(assessed, {
+        ? judgeWithoutRequests(assessed.assessments, {
             probes: prober.results(),
             routes: states,
             at: readings.at,
             rule: policy.detection.hardDown,
           })
-        : assessed;
+        : assessed.assessments;
     const incident = incidentOf(assessments, policy.incidents);
+    ground = { readings, assessments, left: new Set(left), ...(incident && { incident }) };
     const routes = new Map<string, RouteStatus>();
     for (const route of Object.values(policy.routes)) {
       const state = states.get(route.name);
-      if (state) routes.set(route.name, await decideAndApply(route, state, assessments, readings, incident));
+      if (state) routes.set(route.name, await decideAndApply(ground, route, state, open.get(route.name)));
     }
     status = {
       at: readings.at,
@@ -148,6 +164,19 @@ export function createLoop(parts: LoopParts): Loop {
       log.warn({ error: messageOf(error) }, 'metrics or evidence were not kept'),
     );
     telemetry.ticked((performance.now() - begun) / 1000);
+  }
+
+  /** A signal that the policy adds, or a resource, that cannot be read is told once, not each tick. */
+  function tellFailures({ failures = new Map() }: Readings): void {
+    for (const [signal, reason] of failures)
+      if (!failing.has(signal))
+        log.warn({ signal, reason }, 'a signal or resource of the policy cannot be read');
+    failing = failures;
+  }
+
+  async function remember(): Promise<Map<string, ModelState>> {
+    await decisions.load();
+    return loadModelStates<ModelState>(database, clock.now());
   }
 
   /** The desired states as committed. A route seen for the first time takes over what its gateway does now. */
@@ -173,27 +202,44 @@ export function createLoop(parts: LoopParts): Loop {
     }
   }
 
+  function planOn(ground: Ground, route: Route, state: RouteState): Plan {
+    return planRoute(policy, ground, { route, state, probes: prober.results(), at: clock.now() });
+  }
+
   async function decideAndApply(
+    ground: Ground,
     route: Route,
     state: RouteState,
-    assessments: ReadonlyMap<string, Assessment>,
-    readings: Readings,
-    incident: Incident | undefined,
+    open: Proposal | undefined,
   ): Promise<RouteStatus> {
-    const decision = decide({
-      route,
-      state,
-      assessments,
-      probes: prober.results(),
-      ...(incident && policy.incidents.holdSwitches && { incident }),
-      now: readings.at,
-      freshMs: policy.probes.intervalMs * 3 + policy.probes.timeoutMs,
-    });
-    if (!isChange(decision) || route.mode !== 'auto') return { state, decision, gateway: await look(state) };
-    const next = nextState(state, decision, readings.at);
-    const gateway = await commit(next, switchEvent(state, decision, readings, clock.now()));
-    if (gateway === 'lost') return { state, decision, gateway: overtaken };
-    return { state: next, decision, gateway };
+    const plan = planOn(ground, route, state);
+    const { decision, change } = plan;
+    const now = clock.now();
+    const since = decisions.note(state, decision, now);
+    if (change && route.mode === 'auto') {
+      const gateway = await commit(change.next, change.event);
+      if (gateway === 'lost') return { state, decision, since, gateway: overtaken };
+      if (isLeaving(decision)) ground.left.add(change.event.from);
+      return { state: change.next, decision, since, gateway };
+    }
+    const following = { route, state, plan, decision, since, now, open };
+    const proposal = await followProposal({ database, log }, following);
+    return { state, decision, since, gateway: await look(state), ...(proposal && { proposal }) };
+  }
+
+  async function refresh(names: readonly string[]): Promise<void> {
+    const states = await loadRouteStates(database);
+    const open = await loadOpenProposals(database);
+    const routes = new Map(status.routes);
+    for (const name of names) {
+      const [state, before, proposal] = [states.get(name), routes.get(name), open.get(name)];
+      if (!ground || !state || !before) continue;
+      const { decision } = planOn(ground, policy.routes[name]!, state);
+      const since = decisions.note(state, decision, clock.now());
+      const gateway = gateways.get(name) ?? before.gateway;
+      routes.set(name, { state, decision, since, gateway, ...(proposal && { proposal }) });
+    }
+    status = { ...status, routes };
   }
 
   /** Desired state and event first, in one transaction; the world changes after. */
@@ -267,6 +313,7 @@ export function createLoop(parts: LoopParts): Loop {
       await insertMetricSnapshots(database, [...status.assessments.values()], at);
     }
     if (models && at > 0) await keeper.keep(models, at);
+    await decisions.keep(clock.now());
   }
 }
 
@@ -284,8 +331,4 @@ function firstState(route: Route, held: GatewayState, now: number): RouteState {
     backoff: { level: 0 },
     updatedAt: now,
   };
-}
-
-function nextState(state: RouteState, { next }: Change, at: number): RouteState {
-  return { route: state.route, generation: state.generation + 1, ...next, updatedAt: at };
 }

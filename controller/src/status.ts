@@ -1,6 +1,6 @@
 import type { Reconciled } from './apply/reconcile.ts';
 import type { Incident } from './assess/incident.ts';
-import type { Assessment, Decision, RouteState } from './types.ts';
+import type { Assessment, Decision, Proposal, RouteState } from './types.ts';
 
 /** What the controller knows after a tick, for the API and the metrics. */
 export interface Status {
@@ -16,5 +16,9 @@ export interface Status {
 export interface RouteStatus {
   readonly state: RouteState;
   readonly decision: Decision;
+  /** Since when this is decided without a break. */
+  readonly since: number;
+  /** What waits for a person. */
+  readonly proposal?: Proposal;
   readonly gateway: Reconciled;
 }

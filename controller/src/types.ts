@@ -1,4 +1,4 @@
-import type { Level, SignalName } from '@relaycore/rules';
+import type { BuiltInName, Level, Mode, SignalName, Unit } from '@relaycore/rules';
 import type { Silence } from './assess/silence.ts';
 import type { Trend } from './assess/trend.ts';
 
@@ -7,8 +7,11 @@ import type { Trend } from './assess/trend.ts';
  * take decisions. Times are epoch milliseconds.
  */
 
-/** Where a reading was taken: what callers got, what the model server saw, or a request of the controller's own. */
-export type Vantage = 'gateway' | 'server' | 'probe';
+/**
+ * Where a reading was taken: what callers got, what the model server saw, a request of the controller's own, or counters
+ * that a policy adds, which may be anybody's and outlive the server.
+ */
+export type Vantage = 'gateway' | 'server' | 'probe' | 'elsewhere';
 
 /** So many requests (or scores) of one tick were bad to this degree; see `Signal` in the rules. */
 export interface Observation {
@@ -27,14 +30,29 @@ export type Reading =
     }
   | { readonly kind: 'absent'; readonly reason: string };
 
-export type SignalReadings = Readonly<Record<SignalName, Reading>>;
+/** By signal: the built-in ones and those that the policy adds. */
+export interface SignalReadings extends Readonly<Record<BuiltInName, Reading>> {
+  readonly [signal: SignalName]: Reading;
+}
+
+/** A resource now, at the worst of the model's instances. */
+export interface GaugeReading {
+  readonly value: number;
+  readonly instance?: string;
+}
+
+/** By model and resource; only what has a value. */
+export type ResourceReadings = ReadonlyMap<string, ReadonlyMap<string, GaugeReading>>;
 
 export interface Readings {
   /** The instant that Prometheus was asked about. */
   readonly at: number;
   readonly models: ReadonlyMap<string, SignalReadings>;
   /** The PromQL behind them, for the decision record. */
-  readonly queries: Readonly<Partial<Record<SignalName, string>>>;
+  readonly queries: Readonly<Record<SignalName, string>>;
+  readonly resources: ResourceReadings;
+  /** Why a signal that the policy adds, or a resource, could not be asked for. */
+  readonly failures?: ReadonlyMap<SignalName, string>;
   /** What went wrong, when something did; verdicts are then unknown. */
   readonly problem?: string;
 }
@@ -61,7 +79,7 @@ export interface LevelAssessment {
   readonly firedAt?: number;
   /** When the evidence that fired began to build up: the estimated time of the change. */
   readonly since?: number;
-  readonly rule?: 'shiryaev-roberts' | 'hard-down' | 'unreachable';
+  readonly rule?: 'shiryaev-roberts' | 'hard-down' | 'unreachable' | 'resource';
   /** ln of the mean statistic, in nats; held at its firing value while the verdict stands. */
   readonly evidence: number;
   readonly evidenceThreshold: number;
@@ -73,11 +91,12 @@ export interface LevelAssessment {
   /** Mean badness, over the evidence while the verdict stands, else over the evaluation window. */
   readonly counts: Counts;
   readonly allowedBad: number;
-  /** The policy's own threshold and its unit. */
+  /** The policy's own threshold and its unit; infinite where a resource has none at this level. */
   readonly threshold: number;
-  readonly unit: string;
+  readonly unit: Unit;
 }
 
+/** A signal, or a resource in its form. */
 export interface SignalAssessment {
   readonly signal: SignalName;
   readonly verdict: Verdict;
@@ -85,7 +104,16 @@ export interface SignalAssessment {
   readonly levels: Readonly<Record<Level, LevelAssessment>>;
   /** Requests in the evaluation window. */
   readonly requests: number;
+  /** Of a resource: its last value, which no evidence stands behind. */
+  readonly resource?: ResourceAssessment;
   readonly trend?: Trend;
+}
+
+export interface ResourceAssessment extends GaugeReading {
+  readonly seenAt: number;
+  /** How long it has to be above the threshold, and below `clearBelow` again. */
+  readonly forMs: number;
+  readonly clearBelow: number;
 }
 
 export interface Assessment {
@@ -137,12 +165,16 @@ export type Phase =
       readonly step: number;
     };
 
-/** A person's hand on a route: nothing moves by itself until it expires. */
-export interface Override {
-  readonly target: string;
+/** A person's hand on a route: until it expires nothing moves by itself, and the traffic stays as it is. */
+export interface Freeze {
   readonly actor: string;
   readonly reason: string;
   readonly expiresAt: number;
+}
+
+/** A pin: the same, with all traffic on one target. */
+export interface Override extends Freeze {
+  readonly target: string;
 }
 
 /** The memory of past failovers that makes the next wait longer. */
@@ -160,6 +192,7 @@ export interface RouteState {
   readonly phase: Phase;
   readonly backoff: Backoff;
   readonly override?: Override;
+  readonly freeze?: Freeze;
   readonly updatedAt: number;
 }
 
@@ -170,11 +203,13 @@ export type ReasonCode =
   | 'recovering'
   | 'unknown'
   | 'pinned'
+  | 'frozen'
   | 'degraded'
   | 'backup_degraded'
   | 'canary_degraded'
   | 'ramp_degraded'
   | 'incident'
+  | 'too_many_switches'
   | 'no_vetted_backup'
   | 'all_degraded'
   | 'backing_off'
@@ -207,7 +242,11 @@ interface Explained {
 
 /** One value for the API, the database, the metrics and the log; also when nothing happens. */
 export type Decision =
-  | (Explained & { readonly kind: 'hold' | 'exhausted' })
+  | (Explained & {
+      readonly kind: 'hold' | 'exhausted';
+      /** What would be done if no person's hand were on the route. */
+      readonly otherwise?: Decision;
+    })
   | (Explained & {
       readonly kind: 'failover' | 'probe' | 'ramp' | 'failback';
       readonly from: string;
@@ -218,6 +257,32 @@ export type Decision =
 export type Change = Extract<Decision, { next: unknown }>;
 
 export const isChange = (decision: Decision): decision is Change => 'next' in decision;
+
+/** Open until a person decides, or until it ends by itself; see `decide/propose.ts`. */
+export type ProposalStatus = 'open' | 'approved' | 'rejected' | 'expired' | 'withdrawn' | 'superseded';
+
+/** A change that the route's mode leaves to a person. */
+export interface Proposal {
+  readonly id: number;
+  readonly route: string;
+  /** Of the state that it would change. */
+  readonly generation: number;
+  readonly mode: Mode;
+  readonly kind: Change['kind'];
+  readonly from: string;
+  readonly to: string;
+  readonly words: string;
+  /** What it rests on, as a switch event has it. */
+  readonly decision: unknown;
+  readonly status: ProposalStatus;
+  readonly proposedAt: number;
+  /** Nobody is waited for longer. */
+  readonly expiresAt?: number;
+  readonly closedAt?: number;
+  /** Who decided about it, and what they said. */
+  readonly actor?: string;
+  readonly comment?: string;
+}
 
 /** The target that carries most of the route. */
 export function serving(weights: Weights): string {

@@ -44,12 +44,6 @@ export function quantile(q: number, histogram: MetricDefinition, matchers: strin
   return `histogram_quantile(${q}, sum by (le, ${by}) (${rate(part(histogram, 'bucket', matchers))}))`;
 }
 
-/** The mean of what a histogram recorded. */
-export function mean(histogram: MetricDefinition, matchers: string, by: string): string {
-  const sum = (suffix: 'sum' | 'count') => `sum by (${by}) (${rate(part(histogram, suffix, matchers))})`;
-  return `${sum('sum')} / ${sum('count')}`;
-}
-
 export interface Share {
   readonly counter: string;
   /** Matchers of the part and of the whole. */

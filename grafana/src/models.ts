@@ -1,7 +1,7 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import * as units from '@grafana/grafana-foundation-sdk/units';
 import { metrics, prometheusName } from '@neuroweaver/instrumentation/metrics';
-import { exported, type Level, recorded, type SignalName } from '@relaycore/rules';
+import { builtInNames, exported, type Level, recorded, type SignalName } from '@relaycore/rules';
 import { colours, levelColour, steps } from './colours.ts';
 import { assemble, row } from './dashboard.ts';
 import {
@@ -10,7 +10,6 @@ import {
   evidenceShare,
   latest,
   levelCode,
-  mean,
   quantile,
   rate,
   share,
@@ -75,6 +74,8 @@ export function modelsDashboard(): Dashboard {
         scoresBySource(),
         feedback(),
       ]),
+      row('Signals that the policy adds', [customShare(), customEvents()]),
+      row('Resources', [resources()]),
       row('Evidence', [evidence('critical'), evidence('warning'), behindVerdicts(), rejected()]),
     ],
   });
@@ -102,12 +103,12 @@ const unknownModels = () =>
   stat({
     title: 'Models with an unknown signal',
     description:
-      'Models with a signal that has too little or no data. Such a signal can neither alarm nor clear a model as a backup: check that the model has traffic and is scraped, and that scores arrive.',
+      'Models of which success, latency or accuracy has too little or no data. Such a signal can neither alarm nor clear a model as a backup: check that the model has traffic and is scraped, and that scores arrive.',
     unit: units.Short,
     size: { width: 6, height: 4 },
     queries: [
       {
-        expr: `count(min by (model, version) (${exported.known}{${ofModel}}) == 0) or vector(0)`,
+        expr: `count(min by (model, version) (${exported.known}{${ofModel},signal=~"success|latency|accuracy"}) == 0) or vector(0)`,
         legend: 'models',
       },
     ],
@@ -162,7 +163,10 @@ const modelsNow = () =>
       { expr: `sum by (model, version) (1 - ${badRatio('success', 'critical')})`, column: 'success rate' },
       { expr: `sum by (model, version) (${badRatio('latency', 'warning')})`, column: 'slow (warning)' },
       { expr: `sum by (model, version) (${badRatio('latency', 'critical')})`, column: 'slow (critical)' },
-      { expr: `sum by (model, version) (${recorded.score('5m')}{${ofModel}})`, column: 'mean score' },
+      {
+        expr: `sum by (model, version) (${recorded.score('5m')}{${ofModel},signal="accuracy"})`,
+        column: 'mean score',
+      },
     ],
     noValue: '–',
   });
@@ -355,7 +359,7 @@ const meanScore = (window: string, words: string) =>
     unit: units.PercentUnit,
     size: { width: 12, height: 8 },
     queries: [
-      { expr: `${recorded.score(window)}{${ofModel}}`, legend: modelLegend },
+      { expr: `${recorded.score(window)}{${ofModel},signal="accuracy"}`, legend: modelLegend },
       ...thresholdLines('accuracy', allowed => `1 - ${allowed}`),
     ],
     range: { max: 1, softMin: 0.5 },
@@ -383,15 +387,78 @@ const feedback = () =>
   timeSeries({
     title: 'Feedback',
     description:
-      'Mean rating by people, scaled to 0 … 100 %. It falls while the mean score does not: the scores measure something that people do not care about.',
+      'Mean rating by people over 1 hour, scaled to 0 … 100 %, with the strictest threshold of the chosen models. Below a line: evidence grows until the verdict stands. It falls while the mean score does not: the scores measure something that people do not care about.',
     unit: units.PercentUnit,
     size: { width: 12, height: 8 },
     queries: [
-      { expr: mean(metrics.feedbackRating, ofServedModel, byServedModel), legend: servedModelLegend },
+      { expr: `${recorded.score('1h')}{${ofModel},signal="feedback"}`, legend: modelLegend },
+      ...thresholdLines('feedback', allowed => `1 - ${allowed}`),
     ],
     range: { min: 0, max: 1 },
     noValue: 'no feedback',
   });
+
+const notBuiltIn = `signal!~"${builtInNames.join('|')}"`;
+
+const customShare = () =>
+  timeSeries({
+    title: 'Custom signals, as share of what is allowed',
+    description:
+      'Mean badness of the signals that the policy adds, over 5 minutes, divided by what critical allows. Above 100 %: evidence grows until the verdict stands; look at what the signal counts.',
+    unit: units.PercentUnit,
+    size: { width: 12, height: 8 },
+    queries: [
+      {
+        expr:
+          `${recorded.badRatio('5m')}{${ofModel},${notBuiltIn},level="critical"}` +
+          ` / ${recorded.allowed()}{${ofModel},${notBuiltIn},level="critical"}`,
+        legend: `${modelLegend} {{signal}}`,
+      },
+    ],
+    range: { min: 0 },
+    thresholds: steps(colours.clear, [1, levelColour.critical]),
+    thresholdLine: true,
+    noValue: 'none',
+  });
+
+const customEvents = () =>
+  timeSeries({
+    title: 'Custom signals, events counted',
+    description:
+      'How much the signals that the policy adds rest on: events or scores per second over 5 minutes. It dries up: the signal becomes unknown; look at whatever counts it.',
+    unit: units.CountsPerSecond,
+    size: { width: 12, height: 8 },
+    queries: [
+      {
+        expr: `sum by (model, version, signal) (${recorded.requests('5m')}{${ofModel},${notBuiltIn}}) / 300`,
+        legend: `${modelLegend} {{signal}}`,
+      },
+    ],
+    range: { min: 0 },
+    noValue: 'none',
+  });
+
+const resources = () => {
+  const by = 'model, version, signal';
+  const ofWarning = `${ofModel},level="warning"`;
+  return timeSeries({
+    title: 'Resources, as share of their warning threshold',
+    description:
+      'The resources of the policy (GPU memory, event loop, …) at the worst instance of each model, as the controller reads them. Above 100 % for their time: the model is short of it; the status of the model names the instance.',
+    unit: units.PercentUnit,
+    size: { width: 24, height: 8 },
+    queries: [
+      {
+        expr: `${latest(exported.resourceValue, ofWarning, by)} / ${latest(exported.resourceThreshold, ofWarning, by)}`,
+        legend: `${modelLegend} {{signal}}`,
+      },
+    ],
+    range: { min: 0 },
+    thresholds: steps(colours.clear, [1, levelColour.warning]),
+    thresholdLine: true,
+    noValue: 'none',
+  });
+};
 
 const evidence = (level: Level) =>
   timeSeries({

@@ -88,9 +88,12 @@ scrape_configs:
     static_configs: [{ targets: ${JSON.stringify(targets)} }]
 `;
 
+const customSignal =
+  'signals: { toxicity: { bad: flagged_total, total: checked_total, critical_threshold: 0.02 } }';
+
 async function recordingRules(): Promise<string> {
   const shipped = new URL(import.meta.resolve('@relaycore/rules/performance_thresholds.yml'));
-  const loaded = loadPolicy(await readFile(shipped, 'utf8'));
+  const loaded = loadPolicy(`${await readFile(shipped, 'utf8')}\n${customSignal}`);
   if (loaded.kind === 'refused')
     throw new Error(`the shipped policy is refused: ${JSON.stringify(loaded.problems)}`);
   return compilePolicy(loaded.policy)['recording.rules.yml']!;
@@ -139,6 +142,9 @@ function controllerPage(): string {
   const perLevel = signals.flatMap(labels =>
     ['warning', 'critical'].map(level => `${labels},level="${level}"`),
   );
+  const gpuMemory = models.map(
+    (model, i) => `model="${model}",version="${i + 1}",signal="gpu_memory",level="warning"`,
+  );
   const gauge = (name: string, labels: readonly string[], value: number) =>
     labels.map(set => `${name}{${set}} ${value}`);
   const histogram = (name: string) => [
@@ -150,6 +156,8 @@ function controllerPage(): string {
     ...gauge(exported.known, signals, 1),
     ...gauge(exported.value, perLevel, 0.9),
     ...gauge(exported.threshold, perLevel, 0.95),
+    ...gauge(exported.resourceValue, gpuMemory, 0.7),
+    ...gauge(exported.resourceThreshold, gpuMemory, 0.95),
     ...gauge(exported.evidence, perLevel, 12),
     ...gauge(exported.evidenceThreshold, perLevel, 18.4),
     `${exported.routeWeight}{route="mail-filter",model="spam-nb"} 0`,
@@ -160,6 +168,8 @@ function controllerPage(): string {
     `${exported.switches}{route="mail-filter",from="spam-nb",to="spam-lr",reason="accuracy"} 1`,
     `${exported.switchedAt}{route="mail-filter"} ${nowSeconds - 5}`,
     `${exported.lastEvaluation} ${nowSeconds}`,
+    `flagged_total{model="spam-nb"} ${Math.floor(nowSeconds / 10)}`,
+    `checked_total{model="spam-nb"} ${Math.floor(nowSeconds)}`,
     ...[exported.tickDuration, exported.queryDuration, exported.applyDuration].flatMap(histogram),
   ];
   return `${lines.join('\n')}\n`;

@@ -46,6 +46,9 @@ export function dashboardQueries(
   );
 }
 
+const noneAdded = 'not every policy adds signals';
+const notRated = 'not every model is rated by people';
+
 /** The queries that may answer nothing in healthy operation, and why; any other empty panel is a fault. */
 export const emptyWhenHealthy: Readonly<Record<string, string>> = {
   'relaycore-routes / Switches / Switches': 'no weight has changed yet',
@@ -53,7 +56,13 @@ export const emptyWhenHealthy: Readonly<Record<string, string>> = {
   'relaycore-routes / How long the controller takes, slowest 5 % / C': 'nothing was applied lately',
   'relaycore-models / Switches / Switches': 'no weight has changed yet',
   'relaycore-models / Errors by type / A': 'no request failed lately',
-  'relaycore-models / Feedback / A': 'not every model is rated by people',
+  'relaycore-models / Feedback / A': notRated,
+  'relaycore-models / Feedback / B': notRated,
+  'relaycore-models / Feedback / C': notRated,
+  'relaycore-models / Custom signals, as share of what is allowed / A': noneAdded,
+  'relaycore-models / Custom signals, events counted / A': noneAdded,
+  'relaycore-models / Resources, as share of their warning threshold / A':
+    'not every server tells its resources',
 };
 
 type Found = Pick<DashboardQuery, 'panel' | 'refId' | 'kind' | 'promql'>;

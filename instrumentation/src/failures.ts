@@ -1,9 +1,18 @@
-import type { ErrorType, RequestOutcome } from './metrics.ts';
+import { type ErrorType, errorTypes, type RequestOutcome } from './metrics.ts';
 
 export interface Failure {
   readonly outcome: Exclude<RequestOutcome, 'ok'>;
   readonly errorType: ErrorType;
 }
+
+const timeout: Failure = { outcome: 'timeout', errorType: 'timeout' };
+const cancelled: Failure = { outcome: 'cancelled', errorType: 'cancelled' };
+const errors = new Map(
+  errorTypes.map((errorType): [ErrorType, Failure] => [errorType, { outcome: 'error', errorType }]),
+);
+
+/** Every failure there is: `describeFailure` gives these and no others, so that they can be looked up. */
+export const failures: readonly Failure[] = [...errors.values(), timeout, cancelled];
 
 /**
  * What kind of failure an error is, from its name, its code, its HTTP status and, if those say nothing, its cause.
@@ -11,10 +20,12 @@ export interface Failure {
  * has failed and has to be counted.
  */
 export function describeFailure(error: unknown, outcome?: Failure['outcome']): Failure {
-  if (outcome === 'timeout' || outcome === 'cancelled') return { outcome, errorType: outcome };
+  if (outcome === 'timeout') return timeout;
+  if (outcome === 'cancelled') return cancelled;
   const errorType = readErrorType(error) ?? '_OTHER';
-  const ownOutcome = errorType === 'timeout' || errorType === 'cancelled';
-  return { outcome: ownOutcome && outcome !== 'error' ? errorType : 'error', errorType };
+  if (outcome !== 'error' && errorType === 'timeout') return timeout;
+  if (outcome !== 'error' && errorType === 'cancelled') return cancelled;
+  return errors.get(errorType)!;
 }
 
 /** An error's properties may be getters that throw. */

@@ -1,32 +1,24 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { samplesOf, sampleValue } from '../test/page.ts';
+import { type Recording, startRecording } from '../test/recording.ts';
 import { createGateway, type Gateway, type GatewayAttempt } from './gateway.ts';
-import { createInstruments } from './instruments.ts';
 import { type AttemptOutcome, attemptOutcomes, gatewayEvents } from './metrics.ts';
-import { type OwnProvider, startProvider } from './provider.ts';
-import { createRejections } from './rejections.ts';
 
 const target = { route: 'mail-filter', model: 'spam-v1', version: '1' };
 const labels = { route: 'mail-filter', gen_ai_request_model: 'spam-v1', ml_model_version: '1' };
 
-let provider: OwnProvider;
+let recording: Recording;
 let gateway: Gateway;
 
 beforeEach(() => {
-  provider = startProvider('test');
-  const instruments = createInstruments(provider.meter, [2, 5]);
-  const rejections = createRejections(instruments.rejected);
-  gateway = createGateway({ meter: provider.meter, instruments, rejections });
+  recording = startRecording();
+  gateway = createGateway(recording);
 });
-afterEach(() => provider.shutdown());
-
-const rejected = async (reason: string) =>
-  sampleValue(await provider.renderPage(), 'ml_telemetry_rejected_total', { reason });
 
 test('a declared target has its counters at zero, also after declaring it again', async () => {
   gateway.declare(target);
   gateway.declare(target);
-  const samples = samplesOf(await provider.renderPage(), 'relaycore_gateway_attempts_total', labels);
+  const samples = samplesOf(recording.page(), 'relaycore_gateway_attempts_total', labels);
   expect(samples.every(sample => sample.value === 0)).toBe(true);
   expect(samples.map(sample => `${sample.labels.outcome} ${sample.labels.retried}`)).toEqual([
     'ok false',
@@ -39,14 +31,14 @@ test('a declared target has its counters at zero, also after declaring it again'
     'error true',
   ]);
   expect(new Set(samples.map(sample => sample.labels.shadow))).toEqual(new Set(['false']));
-  const events = samplesOf(await provider.renderPage(), 'relaycore_gateway_events_total', labels);
+  const events = samplesOf(recording.page(), 'relaycore_gateway_events_total', labels);
   expect(events.map(sample => sample.value)).toEqual(gatewayEvents.map(() => 0));
 });
 
-test('copies of requests have counters of their own, and are never tried again', async () => {
+test('copies of requests have counters of their own, and are never tried again', () => {
   gateway.declare({ ...target, shadow: true });
   gateway.attempt({ ...target, shadow: true, outcome: 'error', retried: false, seconds: 0.1 });
-  const page = await provider.renderPage();
+  const page = recording.page();
   const samples = samplesOf(page, 'relaycore_gateway_attempts_total', labels);
   expect(
     samples.map(({ labels: { outcome, retried, shadow }, value }) => [outcome, retried, shadow, value]),
@@ -54,20 +46,20 @@ test('copies of requests have counters of their own, and are never tried again',
   expect(sampleValue(page, 'relaycore_gateway_duration_count', { ...labels, shadow: 'true' })).toBe(1);
 });
 
-test('what the gateway did of its own accord is counted by event', async () => {
+test('what the gateway did of its own accord is counted by event', () => {
   gateway.event({ ...target, event: 'spilled' });
   gateway.event({ ...target, event: 'guessed' as 'spilled' });
-  const page = await provider.renderPage();
-  expect(sampleValue(page, 'relaycore_gateway_events_total', { ...labels, event: 'spilled' })).toBe(1);
-  expect(await rejected('invalid_event')).toBe(1);
+  const spilled = { ...labels, event: 'spilled' };
+  expect(sampleValue(recording.page(), 'relaycore_gateway_events_total', spilled)).toBe(1);
+  expect(recording.rejected('invalid_event')).toBe(1);
 });
 
-test('agreement is a score of the model', async () => {
+test('agreement is a score of the model', () => {
   const { route: _, ...model } = labels;
   gateway.agreement({ ...target, score: 0.5 });
   gateway.agreement({ ...target, score: 2 });
   const agreement = { ...model, evaluation_name: 'agreement', source: 'agreement' };
-  const buckets = samplesOf(await provider.renderPage(), 'ml_evaluation_score_bucket', agreement);
+  const buckets = samplesOf(recording.page(), 'ml_evaluation_score_bucket', agreement);
   expect(buckets.filter(({ value }) => value === 0).map(sample => sample.labels.le)).toEqual([
     '0',
     '0.1',
@@ -75,7 +67,7 @@ test('agreement is a score of the model', async () => {
     '0.3',
     '0.4',
   ]);
-  expect(await rejected('invalid_score')).toBe(1);
+  expect(recording.rejected('invalid_score')).toBe(1);
 });
 
 test.each<{ outcome: AttemptOutcome; timed: boolean }>([
@@ -86,7 +78,7 @@ test.each<{ outcome: AttemptOutcome; timed: boolean }>([
   { outcome: 'cancelled', timed: false },
 ])('an attempt that ended $outcome is counted; timed: $timed', async ({ outcome, timed }) => {
   gateway.attempt({ ...target, outcome, retried: outcome !== 'ok', seconds: 5 });
-  const page = await provider.renderPage();
+  const page = recording.page();
   const counted = { ...labels, outcome, retried: outcome === 'ok' ? 'false' : 'true', shadow: 'false' };
   expect(sampleValue(page, 'relaycore_gateway_attempts_total', counted)).toBe(1);
   const buckets = samplesOf(page, 'relaycore_gateway_duration_bucket', { ...labels, le: '5' });
@@ -112,7 +104,7 @@ test('the routes are read at every scrape until nobody wants them observed', asy
 });
 
 async function routeState() {
-  const page = await provider.renderPage();
+  const page = recording.page();
   const weights = samplesOf(page, 'relaycore_gateway_route_weight', { route: 'mail-filter' });
   return {
     generation: sampleValue(page, 'relaycore_gateway_route_generation', { route: 'mail-filter' }),
@@ -124,8 +116,8 @@ test('an observer that throws costs its own metrics, not the page', async () => 
   gateway.observeRoutes(() => {
     throw new Error('no routes');
   });
-  await provider.renderPage();
-  expect(await rejected('invalid_route_state')).toBeGreaterThan(0);
+  recording.page();
+  expect(recording.rejected('invalid_route_state')).toBeGreaterThan(0);
 });
 
 test.each([
@@ -135,13 +127,13 @@ test.each([
   { wrong: { seconds: -1 }, reason: 'invalid_duration' },
 ])('an attempt with $wrong is counted as $reason and not thrown', async ({ wrong, reason }) => {
   gateway.attempt({ ...target, outcome: 'ok', retried: false, seconds: 1, ...wrong } as GatewayAttempt);
-  expect(await rejected(reason)).toBe(1);
-  expect(samplesOf(await provider.renderPage(), 'relaycore_gateway_duration_count')).toEqual([]);
+  expect(recording.rejected(reason)).toBe(1);
+  expect(samplesOf(recording.page(), 'relaycore_gateway_duration_count')).toEqual([]);
 });
 
 test('three hundred targets keep their names, where the SDK would stop at 2000 series', async () => {
   for (let index = 0; index < 300; index++) gateway.declare({ ...target, model: `model-${index}` });
-  const samples = samplesOf(await provider.renderPage(), 'relaycore_gateway_attempts_total');
+  const samples = samplesOf(recording.page(), 'relaycore_gateway_attempts_total');
   expect(samples).toHaveLength(300 * 8);
   expect(samples.filter(sample => sample.labels.otel_metric_overflow)).toEqual([]);
 });

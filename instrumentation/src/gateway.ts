@@ -1,13 +1,13 @@
-import type { BatchObservableResult, Meter } from '@opentelemetry/api';
-import type { Instruments } from './instruments.ts';
 import {
   type AttemptOutcome,
   attemptOutcomes,
   attributes,
   type GatewayEventName,
-  gatewayEvents as gatewayEventNames,
+  gatewayEvents,
   metrics,
 } from './metrics.ts';
+import { sampledSpan } from './record/exemplars.ts';
+import type { Counter, Gauge, Histogram, Recorder } from './record/recorder.ts';
 import type { Rejections } from './rejections.ts';
 import { isScore, roundKeepingMean } from './scores.ts';
 
@@ -49,7 +49,7 @@ export interface ObservedRoute {
 
 /** Records what callers of a gateway got. None of these functions throws. */
 export interface Gateway {
-  /** Creates the target's counters at zero, so that its first failure counts. Repeating it changes nothing. */
+  /** Creates the target's series at zero, so that its first failure counts. Repeating it changes nothing. */
   declare(target: GatewayTarget): void;
   attempt(attempt: GatewayAttempt): void;
   event(event: GatewayEvent): void;
@@ -63,89 +63,63 @@ export interface Gateway {
 }
 
 export interface GatewayContext {
-  readonly meter: Meter;
-  readonly instruments: Instruments;
+  readonly recorder: Recorder;
   readonly rejections: Rejections;
 }
 
-export function createGateway({ meter, instruments, rejections }: GatewayContext): Gateway {
-  const { gatewayAttempts, gatewayDuration, gatewayEvents, evaluationScore } = instruments;
-  const { gatewayRouteGeneration, gatewayRouteWeight } = instruments;
+export function createGateway({ recorder, rejections }: GatewayContext): Gateway {
+  const [callers, copies] = [createTargetLookup(recorder, false), createTargetLookup(recorder, true)];
+  const seriesOf = (target: GatewayTarget) => (target.shadow === true ? copies : callers)(target);
 
   function declare(target: GatewayTarget): void {
     if (!isTarget(target)) {
       rejections.count('invalid_attempt');
       return;
     }
-    for (const outcome of attemptOutcomes) gatewayAttempts.add(0, attemptAttributes(target, outcome, false));
-    for (const event of gatewayEventNames) gatewayEvents.add(0, eventAttributes(target, event));
-    if (target.shadow === true) return; // copies are never tried again
-    for (const outcome of retriedOutcomes) gatewayAttempts.add(0, attemptAttributes(target, outcome, true));
+    const series = seriesOf(target);
+    for (const outcome of attemptOutcomes) series.attempts(outcome, false);
+    for (const event of gatewayEvents) series.events(event);
+    series.duration();
+    if (target.shadow === true) series.agreement();
+    else for (const outcome of retriedOutcomes) series.attempts(outcome, true); // copies are never tried again
   }
 
   function attempt(given: GatewayAttempt): void {
-    const { outcome, retried } = given;
+    const { outcome, retried, seconds } = given;
     if (!isTarget(given) || !attemptOutcomes.includes(outcome)) {
       rejections.count('invalid_attempt');
       return;
     }
-    gatewayAttempts.add(1, attemptAttributes(given, outcome, retried === true));
+    const series = seriesOf(given);
+    series.attempts(outcome, retried === true).add(1);
     // Neither says how long the target takes: one was never asked, the other was not waited for.
-    if (outcome !== 'refused' && outcome !== 'cancelled') recordDuration(given);
-  }
-
-  function recordDuration(given: GatewayAttempt): void {
-    const { seconds } = given;
-    if (Number.isFinite(seconds) && seconds >= 0) gatewayDuration.record(seconds, trafficAttributes(given));
+    if (outcome === 'refused' || outcome === 'cancelled') return;
+    if (Number.isFinite(seconds) && seconds >= 0) recordDuration(series.duration(), seconds);
     else rejections.count('invalid_duration');
   }
 
   function event(given: GatewayEvent): void {
-    if (isTarget(given) && gatewayEventNames.includes(given.event))
-      gatewayEvents.add(1, eventAttributes(given, given.event));
+    if (isTarget(given) && gatewayEvents.includes(given.event)) seriesOf(given).events(given.event).add(1);
     else rejections.count('invalid_event');
   }
 
   function agreement(given: GatewayAgreement): void {
-    if (!isTarget(given) || !isScore(given.score)) rejections.count('invalid_score');
-    else evaluationScore.record(roundKeepingMean(given.score, scoreSteps, Math.random), agreementOf(given));
+    if (isTarget(given) && isScore(given.score))
+      seriesOf(given)
+        .agreement()
+        .recordEdge(roundKeepingMean(given.score, scoreSteps, Math.random));
+    else rejections.count('invalid_score');
   }
 
   function observeRoutes(readRoutes: () => readonly ObservedRoute[]): () => void {
-    const observables = [gatewayRouteGeneration, gatewayRouteWeight];
-    const seenModels: SeenModels = new Map();
-    const observeAll = (result: BatchObservableResult) => {
+    const setRoutes = createRouteGauges(recorder);
+    return recorder.beforeReading(() => {
       try {
-        const routes = readRoutes();
-        observeGoneAtZero(result, seenModels);
-        for (const route of routes) observe(result, route, seenModels);
+        setRoutes(readRoutes());
       } catch {
         rejections.count('invalid_route_state');
       }
-    };
-    meter.addBatchObservableCallback(observeAll, observables);
-    return () => meter.removeBatchObservableCallback(observeAll, observables);
-  }
-
-  function observe(result: BatchObservableResult, given: ObservedRoute, seenModels: SeenModels): void {
-    const { route, generation, weights } = given;
-    const seen = seenModels.get(route) ?? new Set();
-    seenModels.set(route, seen);
-    result.observe(gatewayRouteGeneration, generation, { [attributes.route]: route });
-    for (const [model, basisPoints] of Object.entries(weights)) {
-      seen.add(model);
-      result.observe(gatewayRouteWeight, basisPoints, weightAttributes(route, model));
-    }
-  }
-
-  /**
-   * The SDK repeats an observed value for ever once nobody observes it: a model taken off a route would keep its last
-   * weight. So everything seen before is observed at 0 first, and what the route still has then overwrites it.
-   */
-  function observeGoneAtZero(result: BatchObservableResult, seenModels: SeenModels): void {
-    for (const [route, models] of seenModels) {
-      for (const model of models) result.observe(gatewayRouteWeight, 0, weightAttributes(route, model));
-    }
+    });
   }
 
   return {
@@ -157,44 +131,117 @@ export function createGateway({ meter, instruments, rejections }: GatewayContext
   };
 }
 
-const scoreSteps = metrics.evaluationScore.edges.length - 1;
-
-type SeenModels = Map<string, Set<string>>;
+function recordDuration(durations: Histogram, seconds: number): void {
+  durations.record(seconds);
+  const span = sampledSpan();
+  if (span !== undefined) durations.exemplify(seconds, span);
+}
 
 /** What a gateway answers with another attempt. */
 const retriedOutcomes = ['refused', 'timeout', 'error'] as const satisfies readonly AttemptOutcome[];
 
-function targetAttributes({ route, model, version }: GatewayTarget) {
-  return { [attributes.route]: route, [attributes.model]: model, [attributes.version]: version };
+const scoreSteps = metrics.evaluationScore.edges.length - 1;
+
+/** The series of one target; each is created at zero when it is first asked for. */
+interface TargetSeries {
+  attempts(outcome: AttemptOutcome, retried: boolean): Counter;
+  duration(): Histogram;
+  events(event: GatewayEventName): Counter;
+  agreement(): Histogram;
 }
 
-function weightAttributes(route: string, model: string) {
-  return { [attributes.route]: route, [attributes.model]: model };
-}
+/** Targets that are looked up without a search among the series; more than a gateway has, and no leak if one does. */
+const maximumKnownTargets = 4096;
 
-function attemptAttributes(target: GatewayTarget, outcome: AttemptOutcome, retried: boolean) {
-  return {
-    ...trafficAttributes(target),
-    [attributes.outcome]: outcome,
-    [attributes.retried]: retried ? 'true' : 'false',
+function createTargetLookup(recorder: Recorder, shadow: boolean): (target: GatewayTarget) => TargetSeries {
+  const routes = new Map<string, Map<string, Map<string, TargetSeries>>>();
+  let known = 0;
+
+  function remember({ route, model, version }: GatewayTarget, series: TargetSeries): void {
+    if (known === maximumKnownTargets) return;
+    known += 1;
+    const models = routes.get(route) ?? new Map<string, Map<string, TargetSeries>>();
+    const versions = models.get(model) ?? new Map<string, TargetSeries>();
+    routes.set(route, models.set(model, versions.set(version, series)));
+  }
+
+  return target => {
+    const found = routes.get(target.route)?.get(target.model)?.get(target.version);
+    if (found !== undefined) return found;
+    const created = createTargetSeries(target, recorder, shadow);
+    remember(target, created);
+    return created;
   };
 }
 
-function trafficAttributes(target: GatewayTarget) {
-  return { ...targetAttributes(target), [attributes.shadow]: target.shadow === true ? 'true' : 'false' };
-}
-
-function eventAttributes(target: GatewayTarget, event: GatewayEventName) {
-  return { ...targetAttributes(target), [attributes.event]: event };
+function createTargetSeries(
+  { route, model, version }: GatewayTarget,
+  recorder: Recorder,
+  shadow: boolean,
+): TargetSeries {
+  const base = { [attributes.route]: route, [attributes.model]: model, [attributes.version]: version };
+  const traffic = { ...base, [attributes.shadow]: String(shadow) };
+  const attemptsOf = (retried: boolean) =>
+    remembered((outcome: AttemptOutcome) => {
+      const described = { ...traffic, [attributes.outcome]: outcome, [attributes.retried]: String(retried) };
+      return recorder.counter('gatewayAttempts', described);
+    });
+  const [firstTries, retriedTries] = [attemptsOf(false), attemptsOf(true)];
+  return {
+    attempts: (outcome, retried) => (retried ? retriedTries : firstTries)(outcome),
+    duration: once(() => recorder.histogram('gatewayDuration', traffic)),
+    events: remembered(event => recorder.counter('gatewayEvents', { ...base, [attributes.event]: event })),
+    agreement: once(() => recorder.histogram('evaluationScore', agreementOf(model, version))),
+  };
 }
 
 /** The gateway does not know what the model is asked to do, nor whose it is. */
-function agreementOf({ model, version }: GatewayTarget) {
+function agreementOf(model: string, version: string) {
   return {
     [attributes.model]: model,
     [attributes.version]: version,
     [attributes.evaluationName]: 'agreement',
     [attributes.source]: 'agreement',
+  };
+}
+
+function remembered<Key, Series>(create: (key: Key) => Series): (key: Key) => Series {
+  const known = new Map<Key, Series>();
+  return key => {
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    const created = create(key);
+    known.set(key, created);
+    return created;
+  };
+}
+
+function once<Series>(create: () => Series): () => Series {
+  let created: Series | undefined;
+  return () => {
+    created ??= create();
+    return created;
+  };
+}
+
+/** Sets the gauges of the routes that one observer has; a model that a route no longer has stands at 0. */
+function createRouteGauges(recorder: Recorder): (routes: readonly ObservedRoute[]) => void {
+  const known = new Map<string, Gauge>();
+
+  function weightOf(route: string, model: string): Gauge {
+    const key = JSON.stringify([route, model]);
+    const labels = { [attributes.route]: route, [attributes.model]: model };
+    const gauge = known.get(key) ?? recorder.gauge('gatewayRouteWeight', labels);
+    if (known.size < maximumKnownTargets) known.set(key, gauge);
+    return gauge;
+  }
+
+  return routes => {
+    for (const gauge of known.values()) gauge.set(0);
+    for (const { route, generation, weights } of routes) {
+      recorder.gauge('gatewayRouteGeneration', { [attributes.route]: route }).set(generation);
+      for (const [model, basisPoints] of Object.entries(weights)) weightOf(route, model).set(basisPoints);
+    }
   };
 }
 

@@ -1,14 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { metrics as globalMetrics } from '@opentelemetry/api';
+import { DiagLogLevel, diag, metrics as globalMetrics } from '@opentelemetry/api';
+import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
+import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
 import { afterEach, expect, test, vi } from 'vitest';
 import { samplesOf, sampleValue } from '../test/page.ts';
 import { type InitOptions, type Instrumentation, init } from './index.ts';
-import { startProvider } from './provider.ts';
+import { type OwnProvider, serialize, startProvider } from './provider.ts';
 
 const identity = { name: 'spam-v1', version: '1', operation: 'classify', provider: 'example' };
 const started: Instrumentation[] = [];
@@ -25,6 +27,9 @@ afterEach(async () => {
   for (const ml of started.splice(0)) await ml.shutdown();
   vi.unstubAllEnvs();
 });
+
+const renderPage = async (provider: OwnProvider): Promise<string> =>
+  serialize((await provider.collect()).resourceMetrics);
 
 const scrape = async (ml: Instrumentation): Promise<string> => {
   await ml.ready;
@@ -85,7 +90,7 @@ test('a provider that is registered already stays registered', async () => {
   expect(globalMetrics.getMeterProvider()).toBe(registered);
   ml.model(identity);
   expect(samplesOf(await scrape(ml), 'ml_server_active_requests')).toHaveLength(1);
-  expect(samplesOf(await application.renderPage(), 'ml_server_active_requests')).toHaveLength(0);
+  expect(samplesOf(await renderPage(application), 'ml_server_active_requests')).toHaveLength(0);
   await ml.shutdown();
   expect(globalMetrics.getMeterProvider()).toBe(registered);
   await application.shutdown();
@@ -98,9 +103,119 @@ test("with the application's provider the metrics go there and no page is opened
   expect(ml.endpoint).toBeUndefined();
   const model = ml.model(identity);
   model.end(model.start());
-  const ok = samplesOf(await application.renderPage(), 'ml_server_requests_total', { outcome: 'ok' });
-  expect(ok[0]?.value).toBe(1);
+  const page = await renderPage(application);
+  expect(samplesOf(page, 'ml_server_requests_total', { outcome: 'ok' })[0]?.value).toBe(1);
+  expect(samplesOf(page, 'gen_ai_server_request_duration_count')[0]?.value).toBe(1);
+  expect(samplesOf(page, 'ml_server_active_requests')[0]?.value).toBe(0);
+  expect(samplesOf(page, 'process_memory_usage')[0]?.value).toBeGreaterThan(1e7);
   await application.shutdown();
+});
+
+test('the page can be left to exporter-prometheus', async () => {
+  const [own, exporter] = [initForTest(), initForTest({ page: 'exporter-prometheus' })];
+  for (const ml of [own, exporter]) ml.model(identity).tokens({ input: 12, output: 30 });
+  globalMetrics.getMeter('application').createCounter('mails').add(2);
+  const names = (page: string) => [...page.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name).toSorted();
+  const [ours, theirs] = [await scrape(own), await scrape(exporter)];
+  expect(names(ours)).toEqual(expect.arrayContaining(names(theirs)));
+  for (const page of [ours, theirs])
+    expect(samplesOf(page, 'ml_server_tokens_total').map(sample => sample.value)).toEqual([12, 30]);
+});
+
+test("an application's own reader takes the producer, and sends it on by OTLP", async () => {
+  const ml = initForTest({ page: 'none', resources: false });
+  expect(ml.endpoint).toBeUndefined();
+  const collector = await startCollector();
+  const reader = new PeriodicExportingMetricReader({
+    exporter: new OTLPMetricExporter({ url: collector.url }),
+    exportIntervalMillis: 60_000,
+    metricProducers: [ml.producer],
+  });
+  const application = new MeterProvider({ readers: [reader] });
+  const model = ml.model(identity);
+  model.end(model.start());
+  await application.forceFlush();
+  const [duration] = collector.points('gen_ai.server.request.duration');
+  expect(duration).toMatchObject({ count: 1, explicitBounds: expect.arrayContaining([2, 5]) });
+  expect(collector.points('ml.server.requests').map(point => point.asDouble)).toEqual(
+    expect.arrayContaining([1, 0]),
+  );
+  await application.shutdown();
+  collector.close();
+});
+
+type OtlpPoint = Readonly<Record<string, unknown>>;
+
+/** Takes what an OTLP exporter sends as JSON. */
+async function startCollector() {
+  const metrics: {
+    name: string;
+    sum?: { dataPoints: OtlpPoint[] };
+    histogram?: { dataPoints: OtlpPoint[] };
+  }[] = [];
+  const server = createServer(async (request, response) => {
+    const sent = JSON.parse(Buffer.concat(await request.toArray()).toString());
+    metrics.push(
+      ...sent.resourceMetrics[0].scopeMetrics.flatMap((scope: { metrics: unknown[] }) => scope.metrics),
+    );
+    response.setHeader('content-type', 'application/json');
+    response.end('{}');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/metrics`,
+    points: (name: string) =>
+      metrics
+        .filter(metric => metric.name === name)
+        .flatMap(({ sum, histogram }) => (sum ?? histogram)?.dataPoints ?? []),
+    close: () => server.close(),
+  };
+}
+
+test('it says where the page is and who reaches it', async () => {
+  const said: string[] = [];
+  const ignore = () => {};
+  const info = (message: string) => void said.push(message);
+  diag.setLogger({ info, error: ignore, warn: ignore, debug: ignore, verbose: ignore }, DiagLogLevel.INFO);
+  const ml = initForTest();
+  await ml.ready;
+  diag.disable();
+  expect(said.filter(line => line.includes(ml.endpoint!) && /Only this machine/.test(line))).toHaveLength(1);
+});
+
+test("an application's callback that throws costs its own metric, and one that hangs is not waited for", async () => {
+  const ml = initForTest();
+  const meter = globalMetrics.getMeter('application');
+  meter.createObservableGauge('broken').addCallback(() => {
+    throw new Error('out of order');
+  });
+  meter.createObservableGauge('hanging').addCallback(() => new Promise(() => {}));
+  meter.createCounter('mails').add(2);
+  ml.model(identity);
+  const page = await scrape(ml);
+  expect(sampleValue(page, 'mails_total')).toBe(2);
+  expect(samplesOf(page, 'ml_server_active_requests')).toHaveLength(1);
+});
+
+test('a scraper that hangs up while values are collected leaves the server as it was', async () => {
+  const ml = initForTest();
+  await ml.ready;
+  const collecting = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  globalMetrics
+    .getMeter('application')
+    .createObservableGauge('slow')
+    .addCallback(async () => {
+      collecting.resolve();
+      await released.promise;
+    });
+  const impatient = get(ml.endpoint!, { agent: false }).on('error', () => {});
+  await collecting.promise;
+  impatient.destroy();
+  // Answered after the server has seen the connection close.
+  await fetch(new URL('/', ml.endpoint!));
+  released.resolve();
+  expect(samplesOf(await scrape(ml), 'ml_telemetry_rejected_total').length).toBeGreaterThan(0);
 });
 
 test('OTEL_SDK_DISABLED turns everything off', async () => {

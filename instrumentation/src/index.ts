@@ -1,13 +1,15 @@
-import { createNoopMeter, type Meter } from '@opentelemetry/api';
-import { type Endpoint, openEndpoint } from './endpoint.ts';
+import type { MetricProducer } from '@opentelemetry/sdk-metrics';
 import { createGateway, type Gateway } from './gateway.ts';
-import { createInstruments } from './instruments.ts';
-import { createModel, type Model, type ModelIdentity } from './model.ts';
-import { type InitOptions, resolveOptions, type Settings } from './options.ts';
-import { isDisabled, scopeName, startProvider } from './provider.ts';
-import { createRejections } from './rejections.ts';
-import { createTicketPool } from './tickets.ts';
+import type { Model, ModelIdentity } from './model.ts';
+import { createModels } from './models.ts';
+import { type InitOptions, resolveOptions } from './options.ts';
+import { openOutput } from './output.ts';
+import { isDisabled } from './provider.ts';
+import { measureResources } from './resources/resources.ts';
 
+export type { Answer, CheckName } from './checks/check.ts';
+export type { CheckOptions, Checks } from './checks/checks.ts';
+export type { JsonSchema } from './checks/schema.ts';
 export type {
   Gateway,
   GatewayAgreement,
@@ -16,9 +18,10 @@ export type {
   GatewayTarget,
   ObservedRoute,
 } from './gateway.ts';
+export type { Judge, JudgeOptions, Scorer } from './judge.ts';
 export type { AttemptOutcome, ErrorType, GatewayEventName, RequestOutcome, ScoreSource } from './metrics.ts';
 export type { Model, ModelIdentity } from './model.ts';
-export type { InitOptions } from './options.ts';
+export type { InitOptions, PageKind } from './options.ts';
 export type { Ticket } from './tickets.ts';
 
 export interface Instrumentation {
@@ -33,6 +36,11 @@ export interface Instrumentation {
   readonly ready: Promise<void>;
   /** The page's address; undefined if there is none of ours, and with port 0 until `ready`. */
   readonly endpoint: string | undefined;
+  /**
+   * All of it for a reader of the application's own, such as PeriodicExportingMetricReader with an OTLP exporter
+   * (`metricProducers: [ml.producer]`). Cumulative. Empty where a meterProvider was given, which has it then.
+   */
+  readonly producer: MetricProducer;
   /** Closes the metrics page. Recording afterwards is allowed and goes nowhere. */
   shutdown(): Promise<void>;
 }
@@ -43,69 +51,32 @@ export interface Instrumentation {
  */
 export function init(options: InitOptions = {}): Instrumentation {
   const settings = resolveOptions(options, process.env);
-  const { meter, endpoint, shutdown } = openMeter(settings);
-  const instruments = createInstruments(meter, settings.latencyThresholdsSeconds);
-  const rejections = createRejections(instruments.rejected);
-  const tickets = createTicketPool();
-  const models = new Map<string, Model>();
-  const gateway = createGateway({ meter, instruments, rejections });
-  instruments.processStartTime.addCallback(result => result.observe(processStartSeconds));
-
+  const { recorder, rejections, producer, endpoint, close } = openOutput(settings);
+  const stopResources =
+    settings.resources && !isDisabled(process.env) ? measureResources(recorder, rejections) : () => {};
+  const closing = new AbortController();
+  const gateway = createGateway({ recorder, rejections });
+  recorder.gauge('processStartTime', {}).set(processStartSeconds);
   return {
-    model(identity) {
-      const key = keyOf(identity);
-      const known = models.get(key);
-      if (known !== undefined) return known;
-      const owner = models.size;
-      const now = { nowMs: () => performance.now(), random: Math.random };
-      const model = createModel(identity, { instruments, rejections, tickets, owner, ...now });
-      models.set(key, model);
-      return model;
-    },
+    model: createModels({
+      recorder,
+      rejections,
+      maximumModels: settings.maximumSeries,
+      closing: closing.signal,
+    }),
     gateway: () => gateway,
+    producer,
     ready: endpoint?.ready ?? Promise.resolve(),
     get endpoint() {
       return endpoint?.url();
     },
-    shutdown,
+    shutdown() {
+      closing.abort();
+      stopResources();
+      return close();
+    },
   };
-}
-
-interface OpenMeter {
-  readonly meter: Meter;
-  readonly endpoint: Endpoint | undefined;
-  readonly shutdown: () => Promise<void>;
-}
-
-function openMeter({ meterProvider, serviceName, host, port }: Settings): OpenMeter {
-  if (meterProvider !== undefined) return withoutEndpoint(meterProvider.getMeter(scopeName));
-  if (isDisabled(process.env)) return withoutEndpoint(createNoopMeter());
-  const provider = startProvider(serviceName);
-  const endpoint = openEndpoint({ host, port, renderPage: provider.renderPage });
-  let closed: Promise<void> | undefined;
-  const close = async () => {
-    await endpoint.close();
-    await provider.shutdown();
-  };
-  const shutdown = () => {
-    closed ??= close();
-    return closed;
-  };
-  return { meter: provider.meter, endpoint, shutdown };
-}
-
-/** The application's provider is the application's to shut down. */
-function withoutEndpoint(meter: Meter): OpenMeter {
-  return { meter, endpoint: undefined, shutdown: async () => {} };
 }
 
 /** Taken once, so that a corrected system clock does not look like a new process. */
 const processStartSeconds = performance.timeOrigin / 1000;
-
-function keyOf(identity: ModelIdentity): string {
-  const parts = [identity.name, identity.version, identity.operation, identity.provider];
-  if (parts.every(part => typeof part === 'string' && part !== '')) return JSON.stringify(parts);
-  throw new TypeError(
-    `model(${JSON.stringify(identity)}): give name, version, operation and provider, each a text that is not empty`,
-  );
-}

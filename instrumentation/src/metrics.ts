@@ -14,8 +14,10 @@ export interface MetricDefinition {
   readonly description: string;
   /** OpenTelemetry attribute names; `prometheusLabel` gives the labels. */
   readonly attributes: readonly string[];
-  /** Upper, inclusive bucket edges, in the metric's unit. Durations also get an edge at every threshold. */
+  /** Upper, inclusive bucket edges, in the metric's unit. */
   readonly edges?: readonly number[];
+  /** Whether the policy's latency thresholds become edges too. */
+  readonly edgesAtThresholds?: true;
 }
 
 export const attributes = {
@@ -28,7 +30,12 @@ export const attributes = {
   errorType: 'error.type',
   evaluationName: 'evaluation.name',
   source: 'source',
+  tokenType: 'gen_ai.token.type',
   reason: 'reason',
+  metric: 'metric',
+  cpuMode: 'cpu.mode',
+  gpuId: 'hw.id',
+  gpuName: 'hw.name',
   route: 'route',
   /** `true` on an attempt after which the gateway tried again, so that no caller saw this outcome. */
   retried: 'retried',
@@ -62,9 +69,24 @@ export type ErrorType = (typeof errorTypes)[number];
 export const scoreSources = ['label', 'feedback', 'check', 'judge', 'agreement', 'probe'] as const;
 export type ScoreSource = (typeof scoreSources)[number];
 
+/** What a token was for. */
+export const tokenTypes = ['input', 'output'] as const;
+export type TokenType = (typeof tokenTypes)[number];
+
 /** How one attempt of a gateway at one target ended; `refused` is a target that took no request at all. */
 export const attemptOutcomes = ['ok', 'error', 'timeout', 'refused', 'cancelled'] as const;
 export type AttemptOutcome = (typeof attemptOutcomes)[number];
+
+/** Why an answer that was drawn for a check or a judge got no score; `unknown`: the judge could not tell. */
+export const unscoredReasons = [
+  'rate_limited',
+  'queue_full',
+  'timeout',
+  'error',
+  'invalid_score',
+  'unknown',
+] as const;
+export type UnscoredReason = (typeof unscoredReasons)[number];
 
 /**
  * What a gateway did of its own accord: sent a request past a target that had just failed (`avoided`) or had no room
@@ -83,10 +105,15 @@ export const rejectionReasons = [
   'invalid_evaluation_name',
   'too_many_evaluation_names',
   'unknown_source',
+  'invalid_token_count',
+  'unobservable_stream',
   'invalid_attempt',
   'invalid_event',
   'invalid_duration',
   'invalid_route_state',
+  'invalid_answer',
+  'colliding_labels',
+  'conflicting_metric',
   'internal_error',
 ] as const;
 export type RejectionReason = (typeof rejectionReasons)[number];
@@ -97,6 +124,7 @@ const baseAttributes = [
   attributes.model,
   attributes.version,
 ] as const;
+const gpuAttributes = [attributes.gpuId, attributes.gpuName] as const;
 const targetAttributes = [attributes.route, attributes.model, attributes.version] as const;
 
 /** The conventions' edges for `gen_ai.server.request.duration`, and four below 10 ms for small models, in seconds. */
@@ -105,11 +133,30 @@ const requestDurationEdges = [
   40.96, 81.92,
 ] as const;
 
+/** The conventions' edges for `gen_ai.server.time_to_first_token`, in seconds. */
+const firstTokenEdges = [
+  0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
+] as const;
+
+/** The conventions' edges for `gen_ai.server.time_per_output_token`, in seconds. */
+const outputTokenEdges = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5] as const;
+
 /** 0.5 ms doubled up to 82 s, in seconds. */
 const stageDurationEdges = [
   0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192,
   16.384, 32.768, 65.536, 82,
 ] as const;
+
+/** The conventions give each figure of the delay a metric of its own. Node's delay includes the 10 ms between looks. */
+function eventLoopDelay(figure: string, words: string) {
+  return {
+    name: `nodejs.eventloop.delay.${figure}`,
+    kind: 'gauge',
+    unit: 's',
+    description: `${words} delay of the event loop since the last reading, its 10 ms between looks included.`,
+    attributes: [],
+  } as const;
+}
 
 export const metrics = {
   requestDuration: {
@@ -120,6 +167,23 @@ export const metrics = {
       'From the arrival of a request to its end at the model server; cancelled requests are left out.',
     attributes: [...baseAttributes, attributes.errorType],
     edges: requestDurationEdges,
+    edgesAtThresholds: true,
+  },
+  timeToFirstToken: {
+    name: 'gen_ai.server.time_to_first_token',
+    kind: 'histogram',
+    unit: 's',
+    description: 'From the arrival of a request to the first token of its answer; requests answered well.',
+    attributes: baseAttributes,
+    edges: firstTokenEdges,
+  },
+  timePerOutputToken: {
+    name: 'gen_ai.server.time_per_output_token',
+    kind: 'histogram',
+    unit: 's',
+    description: 'The mean time between the tokens of an answer after its first; requests answered well.',
+    attributes: baseAttributes,
+    edges: outputTokenEdges,
   },
   queueDuration: {
     name: 'ml.server.queue.duration',
@@ -128,6 +192,7 @@ export const metrics = {
     description: 'From the arrival of a request to the moment the model starts to work on it.',
     attributes: baseAttributes,
     edges: stageDurationEdges,
+    edgesAtThresholds: true,
   },
   inferenceDuration: {
     name: 'ml.server.inference.duration',
@@ -136,6 +201,7 @@ export const metrics = {
     description: 'How long the model worked on a request; cancelled requests are left out.',
     attributes: baseAttributes,
     edges: stageDurationEdges,
+    edgesAtThresholds: true,
   },
   requests: {
     name: 'ml.server.requests',
@@ -151,6 +217,20 @@ export const metrics = {
     description: 'Requests that have arrived and not ended.',
     attributes: baseAttributes,
   },
+  queueSize: {
+    name: 'ml.server.queue.size',
+    kind: 'gauge',
+    unit: '{request}',
+    description: 'Requests that have arrived and wait for the model; 0 where none was ever said to begin.',
+    attributes: baseAttributes,
+  },
+  tokens: {
+    name: 'ml.server.tokens',
+    kind: 'counter',
+    unit: '{token}',
+    description: 'Tokens that the model read and wrote.',
+    attributes: [...baseAttributes, attributes.tokenType],
+  },
   evaluationScore: {
     name: 'ml.evaluation.score',
     kind: 'histogram',
@@ -158,6 +238,14 @@ export const metrics = {
     description: 'Scores in [0, 1], rounded to bucket edges at random so that the counts keep the mean.',
     attributes: [...baseAttributes, attributes.evaluationName, attributes.source],
     edges: [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1],
+  },
+  unscored: {
+    name: 'ml.evaluation.unscored',
+    kind: 'counter',
+    unit: '{answer}',
+    description:
+      'Answers that were drawn for the checks, or for the judge of that name, and got no score, by reason.',
+    attributes: [...baseAttributes, attributes.evaluationName, attributes.source, attributes.reason],
   },
   feedbackRating: {
     name: 'ml.feedback.rating',
@@ -174,6 +262,13 @@ export const metrics = {
     unit: '{measurement}',
     description: 'Measurements that were not recorded because they were wrong, by reason.',
     attributes: [attributes.reason],
+  },
+  droppedSeries: {
+    name: 'ml.telemetry.dropped_series',
+    kind: 'counter',
+    unit: '{series}',
+    description: 'How often a new label set was refused because its metric had as many as it may, by metric.',
+    attributes: [attributes.metric],
   },
   gatewayAttempts: {
     name: 'relaycore.gateway.attempts',
@@ -196,6 +291,7 @@ export const metrics = {
     description: 'How long an attempt took at the gateway; refused and cancelled ones are left out.',
     attributes: [...targetAttributes, attributes.shadow],
     edges: requestDurationEdges,
+    edgesAtThresholds: true,
   },
   gatewayRouteGeneration: {
     name: 'relaycore.gateway.route.generation',
@@ -219,9 +315,64 @@ export const metrics = {
     description: 'When the process started, in seconds since the epoch.',
     attributes: [],
   },
+  processMemory: {
+    name: 'process.memory.usage',
+    kind: 'gauge',
+    unit: 'By',
+    description: 'Memory of the process that is resident (RSS).',
+    attributes: [],
+  },
+  processCpu: {
+    name: 'process.cpu.time',
+    kind: 'counter',
+    unit: 's',
+    description: 'Processor time that the process has used.',
+    attributes: [attributes.cpuMode],
+  },
+  eventLoopUtilization: {
+    name: 'nodejs.eventloop.utilization',
+    kind: 'gauge',
+    unit: '1',
+    description: 'The share of time that the event loop was busy since the last reading.',
+    attributes: [],
+  },
+  eventLoopDelayMin: eventLoopDelay('min', 'Smallest'),
+  eventLoopDelayMax: eventLoopDelay('max', 'Largest'),
+  eventLoopDelayMean: eventLoopDelay('mean', 'Mean'),
+  eventLoopDelayStddev: eventLoopDelay('stddev', 'Standard deviation of the'),
+  eventLoopDelayP50: eventLoopDelay('p50', 'Median'),
+  eventLoopDelayP90: eventLoopDelay('p90', '90th percentile of the'),
+  eventLoopDelayP99: eventLoopDelay('p99', '99th percentile of the'),
+  gpuUtilization: {
+    name: 'hw.gpu.utilization',
+    kind: 'gauge',
+    unit: '1',
+    description: 'The share of time that the GPU was busy, as nvidia-smi says.',
+    attributes: gpuAttributes,
+  },
+  gpuMemoryUsage: {
+    name: 'hw.gpu.memory.usage',
+    kind: 'gauge',
+    unit: 'By',
+    description: 'Memory of the GPU in use.',
+    attributes: gpuAttributes,
+  },
+  gpuMemoryLimit: {
+    name: 'hw.gpu.memory.limit',
+    kind: 'gauge',
+    unit: 'By',
+    description: 'Memory of the GPU.',
+    attributes: gpuAttributes,
+  },
 } as const satisfies Record<string, MetricDefinition>;
 
 export type MetricKey = keyof typeof metrics;
+type KeyOfKind<Kind extends MetricKind> = {
+  [Key in MetricKey]: (typeof metrics)[Key]['kind'] extends Kind ? Key : never;
+}[MetricKey];
+export type HistogramKey = KeyOfKind<'histogram'>;
+export type CounterKey = KeyOfKind<'counter'>;
+export type GaugeKey = KeyOfKind<'gauge'>;
 
 /** Where a latency threshold lies when nobody says otherwise, in seconds: the policy's warning and critical. */
 export const defaultLatencyThresholdsSeconds: readonly number[] = [2, 5];
@@ -235,7 +386,7 @@ export function edgesWithThresholds(
   thresholdsSeconds: readonly number[],
 ): readonly number[] {
   const own = metric.edges ?? [];
-  const wanted = metric.unit === 's' ? [...own, ...thresholdsSeconds] : own;
+  const wanted = metric.edgesAtThresholds ? [...own, ...thresholdsSeconds] : own;
   return [...new Set(wanted)].sort((left, right) => left - right);
 }
 

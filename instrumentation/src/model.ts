@@ -1,11 +1,15 @@
-import type { Attributes } from '@opentelemetry/api';
-import { describeFailure, type Failure } from './failures.ts';
-import type { Instruments } from './instruments.ts';
-import { attributes, errorTypes, type ScoreSource } from './metrics.ts';
+import { type CheckOptions, type Checks, createChecks } from './checks/checks.ts';
+import type { Failure } from './failures.ts';
+import { createJudge, type Judge, type JudgeOptions, type Scorer } from './judge.ts';
+import { attributes, type ScoreSource } from './metrics.ts';
+import { createModelSeries } from './model-series.ts';
 import { createQualityRecorder } from './quality.ts';
-import type { Rejections } from './rejections.ts';
+import type { LabelSet, Recorder } from './record/recorder.ts';
+import { createRequestRecorder, type RequestContext } from './requests.ts';
 import type { Random } from './scores.ts';
-import { noTicket, type Ticket, type TicketPool } from './tickets.ts';
+import { observeStream } from './stream.ts';
+import { noTicket, type Ticket } from './tickets.ts';
+import { createUnscored } from './unscored.ts';
 
 /** What is served, and what its series are named by. */
 export interface ModelIdentity {
@@ -18,7 +22,7 @@ export interface ModelIdentity {
 }
 
 /**
- * Records one model. None of these functions throws: what cannot be recorded is counted in
+ * Records one model. None of these functions throws once it records: what cannot be recorded is counted in
  * `ml_telemetry_rejected_total`.
  */
 export interface Model {
@@ -26,123 +30,122 @@ export interface Model {
   start(): Ticket;
   /** The model starts to work on it. Without this there is no split into queue and inference time. */
   begin(ticket: Ticket): void;
+  /** Tokens of its answer are there, by default one: the first gives the time to first token. */
+  token(ticket: Ticket, count?: number): void;
   /** It was answered well. */
   end(ticket: Ticket): void;
   /** It was not; the outcome is taken from the error unless given. */
   fail(ticket: Ticket, error?: unknown, outcome?: Failure['outcome']): void;
+  /**
+   * Its answer is this stream, in which each chunk counts as a token: the request ends with the stream, fails with it,
+   * or is cancelled when the reader leaves. The stream is observed in place and returned, the same object. It has to
+   * be read by its async iterator (`for await`); if nobody reads it, the request stays open.
+   */
+  stream<Stream extends AsyncIterable<unknown>>(ticket: Ticket, stream: Stream): Stream;
+  /** How many tokens one request took, as the model or its tokenizer says. */
+  tokens(count: { readonly input?: number; readonly output?: number }): void;
   /**
    * How good one answer was.
    * @param name what was judged, from a short fixed list: `accuracy`, `toxicity`, `groundedness`
    * @param score in [0, 1]
    */
   evaluate(name: string, score: number, options?: { readonly source?: ScoreSource }): void;
+  /**
+   * Checks a sample of its answers without labels, each check a score of its own (source `check`). Throws a TypeError
+   * that lists what is wrong with the options.
+   */
+  checks(options: CheckOptions): Checks;
+  /**
+   * Has a sample of its answers judged by an evaluator of yours (source `judge`): a scorer of a library, another model.
+   * Its errors are counted in `ml_evaluation_unscored_total`. Throws a TypeError that lists what is wrong with the
+   * options.
+   */
+  judge<Sample>(name: string, scorer: Scorer<Sample>, options?: JudgeOptions): Judge<Sample>;
   /** What a person thought of one answer, on the scale min..max, by default 0..1. */
   feedback(rating: number, scale?: { readonly min?: number; readonly max?: number }): void;
 }
 
-export interface ModelContext {
-  readonly instruments: Instruments;
-  readonly rejections: Rejections;
-  readonly tickets: TicketPool;
-  /** Distinguishes this model's tickets from those of others in the same pool. */
-  readonly owner: number;
-  /** A clock that never goes back, in milliseconds. */
-  readonly nowMs: () => number;
+export interface ModelContext extends Omit<RequestContext, 'series'> {
+  readonly recorder: Recorder;
   readonly random: Random;
+  /** Aborted when nothing is recorded any more. */
+  readonly closing: AbortSignal;
 }
 
-export function createModel(identity: ModelIdentity, context: ModelContext): Model {
-  const { instruments, rejections, tickets, owner, nowMs, random } = context;
-  const base = baseAttributes(identity);
-  const quality = createQualityRecorder(base, { instruments, rejections, random });
-  let activeRequests = 0;
-  createOutcomesAtZero(base, instruments);
-  instruments.activeRequests.addCallback(result => result.observe(activeRequests, base));
+/** A model's recorder, and what brings its gauges up to date. */
+export interface ObservedModel {
+  readonly model: Model;
+  readonly updateGauges: () => void;
+}
 
-  function start(): Ticket {
-    const ticket = tickets.open(owner, nowMs());
-    if (ticket === noTicket) rejections.count('too_many_open_requests');
-    else activeRequests += 1;
-    return ticket;
+export function createModel(identity: ModelIdentity, context: ModelContext): ObservedModel {
+  const { recorder, rejections, random, closing } = context;
+  const base = baseLabels(identity);
+  const series = createModelSeries(base, recorder);
+  const requests = createRequestRecorder({ ...context, series });
+  const quality = createQualityRecorder(base, context);
+
+  function tokens({ input = 0, output = 0 }: { readonly input?: number; readonly output?: number }): void {
+    if (isCount(input) && isCount(output)) {
+      series.tokens.input.add(input);
+      series.tokens.output.add(output);
+    } else rejections.count('invalid_token_count');
   }
 
-  function begin(ticket: Ticket): void {
-    const slot = findSlot(ticket);
-    if (slot === undefined || !Number.isNaN(tickets.begunAtMs(slot))) return;
-    const now = nowMs();
-    tickets.markBegun(slot, now);
-    instruments.queueDuration.record(secondsBetween(tickets.arrivedAtMs(slot), now), base);
-  }
+  const unscoredOf = (labels: LabelSet) => createUnscored({ ...base, ...labels }, recorder);
+  const checks = (options: CheckOptions) => {
+    const unscored = unscoredOf({ [attributes.source]: 'check' });
+    return createChecks(options, { quality, rejections, unscored, random });
+  };
+  const judge: Model['judge'] = (name, scorer, options = {}) => {
+    const labels = { [attributes.evaluationName]: name, [attributes.source]: 'judge' };
+    const unscored = () => unscoredOf(labels);
+    return createJudge(name, scorer, options, {
+      quality,
+      rejections,
+      createUnscored: unscored,
+      random,
+      closing,
+    });
+  };
 
-  function finish(ticket: Ticket, failure: Failure | undefined): void {
-    const slot = findSlot(ticket);
-    if (slot === undefined) return;
-    const arrivedAtMs = tickets.arrivedAtMs(slot);
-    const begunAtMs = tickets.begunAtMs(slot);
-    tickets.release(slot);
-    activeRequests -= 1;
-    instruments.requests.add(1, outcomeAttributes(base, failure));
-    // A client that left says nothing about how long the answer would have taken.
-    if (failure?.outcome !== 'cancelled') recordDurations(arrivedAtMs, begunAtMs, failure);
-  }
-
-  function recordDurations(arrivedAtMs: number, begunAtMs: number, failure: Failure | undefined): void {
-    const now = nowMs();
-    const described = failure === undefined ? base : { ...base, [attributes.errorType]: failure.errorType };
-    instruments.requestDuration.record(secondsBetween(arrivedAtMs, now), described);
-    if (!Number.isNaN(begunAtMs)) instruments.inferenceDuration.record(secondsBetween(begunAtMs, now), base);
-  }
-
-  function findSlot(ticket: Ticket): number | undefined {
-    // A request that found no slot was counted when it arrived.
-    if (ticket === noTicket) return undefined;
-    const slot = tickets.find(ticket, owner);
-    if (slot === undefined) rejections.count('stale_ticket');
-    return slot;
-  }
-
-  return {
-    start: rejections.contain(start, noTicket),
-    begin: rejections.contain(begin, undefined),
-    end: rejections.contain((ticket: Ticket) => finish(ticket, undefined), undefined),
-    fail: rejections.contain(
-      (ticket: Ticket, error?: unknown, outcome?: Failure['outcome']) =>
-        finish(ticket, describeFailure(error, outcome)),
-      undefined,
-    ),
+  const model: Omit<Model, 'stream'> = {
+    checks,
+    judge,
+    start: rejections.contain(requests.start, noTicket),
+    begin: rejections.contain(requests.begin, undefined),
+    token: rejections.contain(requests.token, undefined),
+    end: rejections.contain(requests.end, undefined),
+    fail: rejections.contain(requests.fail, undefined),
+    tokens: rejections.contain(tokens, undefined),
     evaluate: rejections.contain(quality.evaluate, undefined),
     feedback: rejections.contain(quality.feedback, undefined),
   };
+  const stream: Model['stream'] = (ticket, given) => {
+    observeStream(given, {
+      chunk: () => model.token(ticket),
+      ended: () => model.end(ticket),
+      failed: error => model.fail(ticket, error),
+      left: () => model.fail(ticket, undefined, 'cancelled'),
+      lost() {
+        rejections.count('unobservable_stream');
+        model.fail(ticket, undefined, 'cancelled');
+      },
+    });
+    return given;
+  };
+  return { model: { ...model, stream }, updateGauges: requests.updateGauges };
 }
 
-/**
- * A series that is born at 5 has an increase of 0, so every outcome exists before the first request. Histograms
- * cannot be created at zero through the OpenTelemetry API, `record` always counts one: what a duration or score
- * series holds when it is first scraped is lost to `increase`.
- */
-function createOutcomesAtZero(base: Attributes, { requests }: Instruments): void {
-  requests.add(0, outcomeAttributes(base, undefined));
-  for (const errorType of errorTypes)
-    requests.add(0, outcomeAttributes(base, { outcome: 'error', errorType }));
-  for (const outcome of ['timeout', 'cancelled'] as const) {
-    requests.add(0, outcomeAttributes(base, { outcome, errorType: outcome }));
-  }
+function isCount(count: unknown): boolean {
+  return typeof count === 'number' && count >= 0 && count < Number.POSITIVE_INFINITY;
 }
 
-function outcomeAttributes(base: Attributes, failure: Failure | undefined): Attributes {
-  if (failure === undefined) return { ...base, [attributes.outcome]: 'ok' };
-  return { ...base, [attributes.outcome]: failure.outcome, [attributes.errorType]: failure.errorType };
-}
-
-function baseAttributes({ name, version, operation, provider }: ModelIdentity): Attributes {
+function baseLabels({ name, version, operation, provider }: ModelIdentity): LabelSet {
   return {
     [attributes.operation]: operation,
     [attributes.provider]: provider,
     [attributes.model]: name,
     [attributes.version]: version,
   };
-}
-
-function secondsBetween(fromMs: number, toMs: number): number {
-  return (toMs - fromMs) / 1000;
 }

@@ -1,11 +1,16 @@
 import { expect, test } from 'vitest';
-import { resolveOptions } from './options.ts';
+import { type PageKind, resolveOptions } from './options.ts';
 
 const defaults = {
   serviceName: 'model-server',
   host: '127.0.0.1',
   port: 9464,
   latencyThresholdsSeconds: [2, 5],
+  page: 'own',
+  bearerToken: undefined,
+  tls: undefined,
+  resources: true,
+  maximumSeries: 20_000,
   meterProvider: undefined,
 };
 
@@ -44,4 +49,19 @@ test('everything that is wrong is said at once, with what to do', () => {
     resolveOptions({}, { OTEL_EXPORTER_PROMETHEUS_PORT: 'http', NEUROWEAVER_LATENCY_THRESHOLDS: '2,,5' });
   expect(resolve).toThrow(/port is NaN: give a whole number/);
   expect(resolve).toThrow(/latencyThresholdsSeconds is \[2, NaN, 5\]: give positive numbers/);
+});
+
+const pem = (text: string) => Buffer.from(text);
+
+test.each([
+  { options: { page: 'html' as PageKind }, problem: /page is "html": give own, exporter-prometheus, none/ },
+  { options: { bearerToken: '' }, problem: /bearerToken is empty: give a secret/ },
+  { options: { maximumSeries: 0 }, problem: /maximumSeries is 0: give a positive number/ },
+  {
+    options: { tls: { key: '/nowhere/key.pem', cert: pem('') } },
+    problem: /tls cannot be used \(.*key is \/nowhere\/key\.pem, which cannot be read/,
+  },
+  { options: { tls: { key: pem('no'), cert: pem('no') } }, problem: /tls cannot be used .*: give a key and/ },
+])('$options is refused with what to do', ({ options, problem }) => {
+  expect(() => resolveOptions(options, {})).toThrow(problem);
 });

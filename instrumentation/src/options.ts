@@ -1,5 +1,10 @@
+import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import type { MeterProvider } from '@opentelemetry/api';
 import { defaultLatencyThresholdsSeconds } from './metrics.ts';
+
+const pageKinds = ['own', 'exporter-prometheus', 'none'] as const;
+export type PageKind = (typeof pageKinds)[number];
 
 export interface InitOptions {
   /** Names the process in `target_info`. Default: OTEL_SERVICE_NAME, else `model-server`. */
@@ -13,7 +18,23 @@ export interface InitOptions {
    * Default: NEUROWEAVER_LATENCY_THRESHOLDS (`2,5`), else 2 and 5.
    */
   readonly latencyThresholdsSeconds?: readonly number[];
-  /** The application's own OpenTelemetry provider; then this package opens no metrics page. */
+  /**
+   * Who writes the metrics page: this package, without holding up requests (`own`, the default); OpenTelemetry's
+   * exporter; or nobody, because a reader of the application's own takes `producer`.
+   */
+  readonly page?: PageKind;
+  /** What a scraper has to show as `Authorization: Bearer …`. Default: anybody who can connect may read the page. */
+  readonly bearerToken?: string;
+  /** Serves the page over TLS: PEM, or the paths of PEM files. */
+  readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
+  /** Whether memory, processor time, event loop and GPUs are measured. Default: true. */
+  readonly resources?: boolean;
+  /** Series that one metric may have; label sets beyond it are refused and counted. Default: 20000. */
+  readonly maximumSeries?: number;
+  /**
+   * The application's own OpenTelemetry provider; then this package opens no metrics page and records through the
+   * OpenTelemetry API. Faster: `page: 'none'` and `producer` for a reader of the provider.
+   */
   readonly meterProvider?: MeterProvider;
 }
 
@@ -22,22 +43,55 @@ export interface Settings {
   readonly host: string;
   readonly port: number;
   readonly latencyThresholdsSeconds: readonly number[];
+  readonly page: PageKind;
+  readonly bearerToken: string | undefined;
+  readonly tls: { readonly key: Buffer; readonly cert: Buffer } | undefined;
+  readonly resources: boolean;
+  readonly maximumSeries: number;
   readonly meterProvider: MeterProvider | undefined;
 }
 
 /** Fills in the environment and the defaults. Throws one TypeError that lists everything that is wrong. */
 export function resolveOptions(options: InitOptions, environment: NodeJS.ProcessEnv): Settings {
+  const problems: string[] = [];
   const settings: Settings = {
     serviceName: options.serviceName ?? (environment.OTEL_SERVICE_NAME || 'model-server'),
     host: options.host ?? (environment.OTEL_EXPORTER_PROMETHEUS_HOST || '127.0.0.1'),
     port: options.port ?? Number(environment.OTEL_EXPORTER_PROMETHEUS_PORT || 9464),
     latencyThresholdsSeconds:
       options.latencyThresholdsSeconds ?? parseThresholds(environment.NEUROWEAVER_LATENCY_THRESHOLDS),
+    page: options.page ?? 'own',
+    bearerToken: options.bearerToken,
+    tls: options.tls && readTls(options.tls, problems),
+    resources: options.resources ?? true,
+    maximumSeries: options.maximumSeries ?? 20_000,
     meterProvider: options.meterProvider,
   };
-  const problems = problemsOf(settings);
+  problems.push(...problemsOf(settings));
   if (problems.length > 0) throw new TypeError(`init() cannot start:\n${problems.join('\n')}`);
   return settings;
+}
+
+function readTls(tls: Required<InitOptions>['tls'], problems: string[]): Settings['tls'] {
+  try {
+    const [key, cert] = [readPem('key', tls.key), readPem('cert', tls.cert)];
+    createSecureContext({ key, cert });
+    return { key, cert };
+  } catch (error) {
+    problems.push(
+      `- tls cannot be used (${error}): give a key and its certificate, as PEM or as paths of PEM files`,
+    );
+    return undefined;
+  }
+}
+
+function readPem(name: string, source: string | Buffer): Buffer {
+  if (typeof source !== 'string') return source;
+  try {
+    return readFileSync(source);
+  } catch (cause) {
+    throw new Error(`${name} is ${source}, which cannot be read: ${cause}`, { cause });
+  }
 }
 
 function parseThresholds(list: string | undefined): readonly number[] {
@@ -45,7 +99,13 @@ function parseThresholds(list: string | undefined): readonly number[] {
   return list.split(',').map(part => (part.trim() === '' ? Number.NaN : Number(part)));
 }
 
-function problemsOf({ port, latencyThresholdsSeconds }: Settings): string[] {
+function problemsOf({
+  port,
+  latencyThresholdsSeconds,
+  page,
+  bearerToken,
+  maximumSeries,
+}: Settings): string[] {
   const problems: string[] = [];
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     problems.push(
@@ -58,5 +118,9 @@ function problemsOf({ port, latencyThresholdsSeconds }: Settings): string[] {
         '(or set NEUROWEAVER_LATENCY_THRESHOLDS to a list such as 2,5)',
     );
   }
+  if (!pageKinds.includes(page))
+    problems.push(`- page is ${JSON.stringify(page)}: give ${pageKinds.join(', ')}`);
+  if (bearerToken === '') problems.push('- bearerToken is empty: give a secret, or leave it out');
+  if (!(maximumSeries >= 1)) problems.push(`- maximumSeries is ${maximumSeries}: give a positive number`);
   return problems;
 }

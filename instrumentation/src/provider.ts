@@ -1,55 +1,55 @@
 import {
+  type ContextManager,
   createNoopMeter,
-  diag,
   metrics as globalMetrics,
-  type Meter,
   type MeterProvider,
 } from '@opentelemetry/api';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceAttributesEnvDetector } from '@opentelemetry/resources';
+import type { CollectionResult, MetricProducer, ResourceMetrics } from '@opentelemetry/sdk-metrics';
 import { NodeSDK } from '@opentelemetry/sdk-node';
+import { scopeName } from './record/producer.ts';
 
-/** An OpenTelemetry SDK of our own: metrics only. */
+/** An OpenTelemetry SDK of our own: metrics only, for the application's own instruments. */
 export interface OwnProvider {
-  readonly meter: Meter;
-  /** Writes the current values in the Prometheus text format. */
-  readonly renderPage: () => Promise<string>;
+  readonly meterProvider: MeterProvider;
+  /** What was recorded through the provider, and by the producers. An observable that does not answer is left out. */
+  readonly collect: () => Promise<CollectionResult>;
   readonly shutdown: () => Promise<void>;
 }
 
-/** The instrumentation scope of every metric of this package. */
-export const scopeName = '@neuroweaver/instrumentation';
+/** The application's own observables are waited for as long; Prometheus gives up after ten seconds. */
+const collectTimeoutMs = 3_000;
 
-/**
- * Series one metric may have, where the SDK stops at 2000: with every outcome at zero from the start, a gateway in
- * front of 250 targets would be there. What lies beyond loses its labels (`otel_metric_overflow="true"`).
- */
-const seriesLimit = 20_000;
-
-export function startProvider(serviceName: string): OwnProvider {
-  const exporter = new PrometheusExporter({ preventServerStart: true });
+export function startProvider(serviceName: string, metricProducers: MetricProducer[] = []): OwnProvider {
+  const exporter = new PrometheusExporter({ preventServerStart: true, metricProducers });
   const sdk = new NodeSDK({
     serviceName,
     // OTEL_RESOURCE_ATTRIBUTES only: asking the machine about itself costs start-up time and tells Prometheus nothing.
     resourceDetectors: [resourceAttributesEnvDetector],
     metricReaders: [exporter],
-    views: [{ meterName: scopeName, aggregationCardinalityLimit: seriesLimit }],
     // Empty lists, because what is left out falls back to exporters that send to localhost.
     spanProcessors: [],
     logRecordProcessors: [],
     instrumentations: [],
     textMapPropagator: null,
+    // Keeping track of spans is the application's choice. The SDK takes null for nobody; its types do not say so.
+    contextManager: null as unknown as ContextManager,
   });
   const { meterProvider, release } = startAndTakeProvider(sdk);
-  const serializer = new PrometheusSerializer(undefined, false, undefined, false, true);
   return {
-    meter: meterProvider.getMeter(scopeName),
-    renderPage: async () => serializer.serialize(await collect(exporter)),
+    meterProvider,
+    collect: () => exporter.collect({ timeoutMillis: collectTimeoutMs }),
     shutdown: async () => {
       release();
       await sdk.shutdown();
     },
   };
+}
+
+/** The page as exporter-prometheus writes it. */
+export function serialize(metrics: ResourceMetrics): string {
+  return new PrometheusSerializer(undefined, false, undefined, false, true).serialize(metrics);
 }
 
 /** Whether the environment turns OpenTelemetry off, in the words of its specification. */
@@ -78,11 +78,4 @@ function startAndTakeProvider(sdk: NodeSDK): { meterProvider: MeterProvider; rel
 
 function isUnset(provider: MeterProvider): boolean {
   return provider.getMeter(scopeName) === createNoopMeter();
-}
-
-/** A failing callback of the application costs its own metric, not the page. */
-async function collect(exporter: PrometheusExporter) {
-  const { resourceMetrics, errors } = await exporter.collect();
-  for (const error of errors) diag.error('Collecting a metric failed', error);
-  return resourceMetrics;
 }

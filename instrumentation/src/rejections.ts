@@ -1,5 +1,5 @@
-import type { Counter } from '@opentelemetry/api';
 import { attributes, type RejectionReason, rejectionReasons } from './metrics.ts';
+import type { Counter, Recorder } from './record/recorder.ts';
 
 /** Counts what was not recorded, instead of throwing it into the server. */
 export interface Rejections {
@@ -11,9 +11,11 @@ export interface Rejections {
   ): (...given: Arguments) => Result;
 }
 
-export function createRejections(counter: Counter): Rejections {
-  const count = (reason: RejectionReason) => counter.add(1, { [attributes.reason]: reason });
-  for (const reason of rejectionReasons) counter.add(0, { [attributes.reason]: reason });
+export function createRejections(recorder: Recorder): Rejections {
+  const counters = new Map<RejectionReason, Counter>(
+    rejectionReasons.map(reason => [reason, recorder.counter('rejected', { [attributes.reason]: reason })]),
+  );
+  const count = (reason: RejectionReason) => counters.get(reason)!.add(1);
   return {
     count,
     contain:

@@ -38,9 +38,9 @@ export function samplesOf(
 }
 
 function parseSample(line: string): Sample {
-  const match = /^(?<name>[a-z_:]+)(?:\{(?<labels>.*)\})? (?<value>\S+)$/i.exec(line);
+  const match = /^(?<name>[a-z_:][a-z0-9_:]*)(?:\{(?<labels>.*)\})? (?<value>\S+)$/i.exec(line);
   if (match?.groups === undefined) throw new Error(`No sample: ${line}`);
-  const pairs = [...(match.groups.labels ?? '').matchAll(/([a-z_]+)="([^"]*)"/g)];
+  const pairs = [...(match.groups.labels ?? '').matchAll(/([a-z_][a-z0-9_]*)="([^"]*)"/g)];
   const labels = Object.fromEntries(pairs.map(([, label, value]) => [label, value]));
   return { name: match.groups.name ?? '', labels, value: Number(match.groups.value) };
 }

@@ -1,11 +1,20 @@
+import { namedAfterModel } from './by-model.ts';
 import { exported, recorded } from './expressions.ts';
 import type { Policy } from './policy.ts';
 import { duration } from './promql.ts';
 import { type AlertingRule, type RuleGroup, wilsonZ } from './recording.ts';
-import { type Level, levels, type SignalName } from './signals.ts';
+import type { Resource, ResourceLevel } from './resources.ts';
+import {
+  type BuiltInName,
+  type CustomSignal,
+  type Level,
+  levels,
+  type Signal,
+  type SignalName,
+} from './signals.ts';
 
 /** What the alert of a signal is called, and its kind in `performance_alerts.alert_type`. */
-const alertOf: Readonly<Record<SignalName, AlertWords>> = {
+const alertOf: Readonly<Record<BuiltInName, AlertWords>> = {
   success: {
     name: 'ModelFailing',
     type: 'model_failure',
@@ -30,7 +39,31 @@ const alertOf: Readonly<Record<SignalName, AlertWords>> = {
     bad: 'what the mean score lacks to 1',
     worst: 'bottomk',
   },
+  feedback: {
+    name: 'ModelDisliked',
+    type: 'feedback',
+    says: 'is rated worse than it must be',
+    value: 'mean rating',
+    bad: 'what the mean rating lacks to 1',
+    worst: 'bottomk',
+  },
 };
+
+function wordsOf(signal: Signal): AlertWords {
+  return signal.source ? customWords(signal) : alertOf[signal.name];
+}
+
+function customWords({ name, kind, words }: CustomSignal): AlertWords {
+  const isRate = kind === 'rate';
+  return {
+    name: 'ModelSignalDegraded',
+    type: 'signal_degradation',
+    says: words ?? (isRate ? `has too much ${name}` : `has too little ${name}`),
+    value: isRate ? `share of ${name}` : `mean ${name}`,
+    bad: isRate ? `the share of ${name}` : `what the mean ${name} lacks to 1`,
+    worst: isRate ? 'topk' : 'bottomk',
+  };
+}
 
 interface AlertWords {
   readonly name: string;
@@ -53,6 +86,9 @@ const controllerSilentSeconds = 60;
  */
 const lastSeen = `max(max_over_time(${exported.lastEvaluation}[${duration(controllerSilentSeconds)}]))`;
 
+/** Joined to a condition that only holds while the controller does not report. */
+const whileSilent = ` unless on () (time() - ${lastSeen} < ${controllerSilentSeconds})`;
+
 /**
  * Alerting rules. While the controller lives they follow its verdicts, so that the alert path and the switch path can
  * not disagree; without it, the Wilson bound of the same policy stands in. Critical rules come first: Alertmanager's
@@ -60,32 +96,26 @@ const lastSeen = `max(max_over_time(${exported.lastEvaluation}[${duration(contro
  */
 export function alertingGroups(policy: Policy): readonly RuleGroup[] {
   const ordered: Level[] = levels.toReversed();
-  const signals = policy.defaults.map(signal => signal.name);
   return [
     {
       name: 'relaycore-alerts',
       rules: [
-        ...ordered.flatMap(level => signals.map(signal => verdictAlert(policy, signal, level))),
-        ...ordered.flatMap(level => signals.map(signal => fallbackAlert(policy, signal, level))),
+        ...ordered.flatMap(level => policy.defaults.map(signal => verdictAlert(policy, signal, level))),
+        ...ordered.flatMap(level => policy.defaults.map(signal => fallbackAlert(policy, signal, level))),
+        ...ordered.flatMap(level =>
+          policy.resources.flatMap(resource => resourceAlerts(policy, resource, level)),
+        ),
         ...monitorAlerts(policy),
       ],
     },
   ];
 }
 
-/** The measured value of every model whose verdict stands, once for each route that has it as a target. */
-function verdictAlert(policy: Policy, signal: SignalName, level: Level): AlertingRule {
-  const { name, type, says, value: measured, worst } = alertOf[signal];
-  const series = `{signal="${signal}",level="${level}"}`;
-  const value =
-    `max by (model, version, signal, level) (${exported.value}${series})` +
-    ` and on (model, version) (max by (model, version) (${exported.verdict}${series}) == 1)`;
-  const targets = `max by (route, model) (0 * ${exported.routeWeight} + 1)`;
-  // A route names a model, not its version: of two bad versions the worse one speaks for the route.
-  const onePerModel = `${worst} by (model) (1, ${value})`;
+function verdictAlert(policy: Policy, signal: Signal, level: Level): AlertingRule {
+  const { name, type, says, value: measured, worst } = wordsOf(signal);
   return {
     alert: name,
-    expr: `(${targets}) * on (model) group_left (version, signal, level) (${onePerModel}) or on (model) (${value})`,
+    expr: standing(exported.value, signal.name, level, worst),
     ...cooldown(policy),
     labels: { severity: level, alert_type: type, detector: 'controller' },
     annotations: {
@@ -105,17 +135,29 @@ function verdictAlert(policy: Policy, signal: SignalName, level: Level): Alertin
   };
 }
 
-/** The same condition from the rules alone, silent while the controller lives. */
-function fallbackAlert(policy: Policy, signal: SignalName, level: Level): AlertingRule {
-  const { name, type, says, bad } = alertOf[signal];
-  const window = duration(policy.alerts.windowMinutes * 60);
+/** The measured value of every model whose verdict stands, once for each route that has it as a target. */
+function standing(measured: string, signal: SignalName, level: Level, worst: AlertWords['worst']): string {
   const series = `{signal="${signal}",level="${level}"}`;
+  const value =
+    `max by (model, version, signal, level) (${measured}${series})` +
+    ` and on (model, version) (max by (model, version) (${exported.verdict}${series}) == 1)`;
+  const targets = `max by (route, model) (0 * ${exported.routeWeight} + 1)`;
+  // A route names a model, not its version: of two bad versions the worse one speaks for the route.
+  const onePerModel = `${worst} by (model) (1, ${value})`;
+  return `(${targets}) * on (model) group_left (version, signal, level) (${onePerModel}) or on (model) (${value})`;
+}
+
+/** The same condition from the rules alone, silent while the controller lives. */
+function fallbackAlert(policy: Policy, signal: Signal, level: Level): AlertingRule {
+  const { name, type, says, bad } = wordsOf(signal);
+  const window = duration(policy.alerts.windowMinutes * 60);
+  const series = `{signal="${signal.name}",level="${level}"}`;
   return {
     alert: name,
     expr:
       `(${recorded.wilsonLower(window)}${series} > ${recorded.allowed()}${series})` +
-      ` and on (model, version) (${recorded.requests(window)}{signal="${signal}"} >= ${policy.alerts.minRequests})` +
-      ` unless on () (time() - ${lastSeen} < ${controllerSilentSeconds})`,
+      ` and on (model, version) (${recorded.requests(window)}{signal="${signal.name}"} >= ${policy.alerts.minRequests})` +
+      whileSilent,
     ...cooldown(policy),
     labels: { severity: level, alert_type: type, detector: 'rules' },
     annotations: {
@@ -128,6 +170,61 @@ function fallbackAlert(policy: Policy, signal: SignalName, level: Level): Alerti
       value: '{{ $value | printf "%.6g" }}',
       threshold: lookUp(recorded.allowed()),
       ...links(policy, name),
+    },
+  };
+}
+
+/** A resource above its threshold: what the controller says, and without it the plain comparison of the series. */
+function resourceAlerts(policy: Policy, resource: Resource, level: Level): AlertingRule[] {
+  const limit = resource.levels[level];
+  return limit ? [resourceAlert(policy, resource, limit), resourceFallback(policy, resource, limit)] : [];
+}
+
+const exhausted = 'ModelResourceExhausted';
+const exhaustedType = 'resource_exhaustion';
+
+function resourceAlert(
+  policy: Policy,
+  { name }: Resource,
+  { level, threshold }: ResourceLevel,
+): AlertingRule {
+  return {
+    alert: exhausted,
+    expr: standing(exported.resourceValue, name, level, 'topk'),
+    ...cooldown(policy),
+    labels: { severity: level, alert_type: exhaustedType, detector: 'controller' },
+    annotations: {
+      summary: `{{ $labels.model }} runs out of ${name}{{ with $labels.route }} on route {{ . }}{{ end }}`,
+      description:
+        `{{ $labels.model }} (version {{ $labels.version }}) runs out of ${name}: {{ $value | printf "%.4g" }}, ` +
+        `threshold ${threshold}.{{ with $labels.route }} Route {{ . }} is served by ${activeTarget}.{{ end }}`,
+      value: '{{ $value | printf "%.6g" }}',
+      threshold: String(threshold),
+      active_target: `{{ if $labels.route }}${activeTarget}{{ end }}`,
+      ...links(policy, exhausted),
+    },
+  };
+}
+
+function resourceFallback(
+  policy: Policy,
+  { name, value, labels, forMs }: Resource,
+  { level, threshold }: ResourceLevel,
+): AlertingRule {
+  return {
+    alert: exhausted,
+    expr: `${namedAfterModel(value, labels)} > ${threshold}${whileSilent}`,
+    for: duration(forMs / 1000),
+    ...cooldown(policy),
+    labels: { severity: level, alert_type: exhaustedType, detector: 'rules', signal: name, level },
+    annotations: {
+      summary: `{{ or $labels.model $labels.instance }} runs out of ${name} (the controller is silent)`,
+      description:
+        `{{ or $labels.model $labels.instance }} runs out of ${name}: {{ $value | printf "%.4g" }}, threshold ` +
+        `${threshold}. The controller does not report: nothing moves by itself.`,
+      value: '{{ $value | printf "%.6g" }}',
+      threshold: String(threshold),
+      ...links(policy, exhausted),
     },
   };
 }
@@ -149,6 +246,21 @@ function monitorAlerts(policy: Policy): AlertingRule[] {
       },
     },
     {
+      alert: 'ModelSilent',
+      expr: `max by (model, version) (${exported.silence}) > 0`,
+      ...cooldown(policy),
+      labels: { severity: 'warning', alert_type: 'silence' },
+      annotations: {
+        summary: '{{ $labels.model }} gets no requests',
+        description:
+          '{{ $labels.model }} (version {{ $labels.version }}) has had no request for {{ $value | humanizeDuration }}, ' +
+          'longer than even its quietest hour explains. What sends it requests may be cut off from it. ' +
+          'Its route moves only if its probes fail as well.',
+        value: '{{ $value | printf "%.6g" }}',
+        ...links(policy, 'ModelSilent'),
+      },
+    },
+    {
       alert: 'ModelsDegradedTogether',
       expr: `max(${exported.incident}) > 0`,
       ...cooldown(policy),
@@ -165,6 +277,7 @@ function monitorAlerts(policy: Policy): AlertingRule[] {
         ...links(policy, 'ModelsDegradedTogether'),
       },
     },
+    switchProposed(policy),
     {
       alert: 'RelayCoreAlive',
       expr: 'vector(1)',
@@ -172,6 +285,30 @@ function monitorAlerts(policy: Policy): AlertingRule[] {
       annotations: { summary: 'Prometheus, its rules and Alertmanager are alive (dead man’s switch)' },
     },
   ];
+}
+
+/** A change that waits for a person; leaving a bad target waits at its callers' cost. */
+function switchProposed(policy: Policy): AlertingRule {
+  const name = 'SwitchProposed';
+  return {
+    alert: name,
+    // Looked for over a minute: a scrape that is missed is no decision.
+    expr: `max by (route, mode, kind, from, to) (max_over_time(${exported.routeProposal}{mode=~"advise|approve"}[1m])) == 1`,
+    labels: {
+      severity: '{{ if eq $labels.kind "failover" }}critical{{ else }}warning{{ end }}',
+      alert_type: 'proposal',
+    },
+    annotations: {
+      summary:
+        'Route {{ $labels.route }}: {{ $labels.kind }} from {{ $labels.from }} to {{ $labels.to }} is proposed',
+      description:
+        'The controller would move route {{ $labels.route }} from {{ $labels.from }} to {{ $labels.to }} ({{ $labels.kind }}); ' +
+        'in mode {{ $labels.mode }} it moves nothing by itself. ' +
+        '{{ if eq $labels.mode "approve" }}Approve or reject it: relayctl proposals.' +
+        '{{ else }}Move it by hand if you agree: relayctl switch {{ $labels.route }} {{ $labels.to }}.{{ end }}',
+      ...links(policy, name),
+    },
+  };
 }
 
 function cooldown(policy: Policy): { keep_firing_for?: string } {

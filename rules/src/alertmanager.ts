@@ -31,7 +31,9 @@ export function alertmanagerConfig({ alerts }: Policy): unknown {
       {
         // One cause, one alert.
         source_matchers: ['alertname="ModelsDegradedTogether"'],
-        target_matchers: ['alert_type=~"model_failure|latency|performance_degradation"'],
+        target_matchers: [
+          'alert_type=~"model_failure|latency|performance_degradation|feedback|signal_degradation|resource_exhaustion"',
+        ],
       },
       {
         source_matchers: ['severity="critical"'],

@@ -3,16 +3,18 @@ import {
   edgesWithThresholds,
   metrics,
 } from '@neuroweaver/instrumentation/metrics';
+import { checkCustomSignals } from './custom-checks.ts';
 import { checkDrivers } from './driver-checks.ts';
 import { resolveFailback } from './failback.ts';
 import { closestName, type Problem } from './problems.ts';
 import { profiles } from './profiles/index.ts';
-import type { FailbackFile, PolicyFile, ThresholdsFile } from './schema.ts';
-import { mergeThresholds, shippedThresholds, type Thresholds } from './signals.ts';
+import { checkResources } from './resource-checks.ts';
+import type { FailbackFile, ModelThresholdsFile, PolicyFile } from './schema.ts';
+import { defaultThresholds, mergeThresholds, type Thresholds } from './signals.ts';
 
 /** What the schema cannot see: how the parts of a policy fit together. */
 export function checkPolicy(file: PolicyFile): Problem[] {
-  const defaults = mergeThresholds(shippedThresholds, file.model_performance);
+  const defaults = defaultThresholds(file);
   return [
     ...checkThresholds('model_performance', defaults),
     ...checkEdges('model_performance', defaults, file.latency_edges_ms),
@@ -31,15 +33,18 @@ export function checkPolicy(file: PolicyFile): Problem[] {
     ]),
     ...checkDrivers(file.routes),
     ...checkAgreement(file),
+    ...checkCustomSignals(file, defaults),
+    ...checkResources(file),
   ];
 }
 
 /** A warning comes before its critical, and a threshold at the very end of its range can never be evidence. */
-function checkThresholds(path: string, merged: Thresholds, written?: ThresholdsFile): Problem[] {
+function checkThresholds(path: string, merged: Thresholds, written?: ModelThresholdsFile): Problem[] {
   const problems: Problem[] = [];
-  const states = (key: keyof ThresholdsFile) => written === undefined || written[key] !== undefined;
+  const states = (key: keyof ModelThresholdsFile) => written === undefined || written[key] !== undefined;
   for (const [key, pair] of [
     ['accuracy', merged.accuracy],
+    ['feedback', merged.feedback],
     ['success_rate', merged.successRate],
   ] as const) {
     if (!states(key)) continue;

@@ -13,7 +13,7 @@ function policyOf(text: string) {
 describe('counterQueries', () => {
   test('one a signal, and PromQL', () => {
     const queries = counterQueries(policyOf(''));
-    expect(queries.map(({ signal }) => signal)).toEqual(['success', 'latency', 'accuracy']);
+    expect(queries.map(({ signal }) => signal)).toEqual(['success', 'latency', 'accuracy', 'feedback']);
     for (const { promql } of queries) expect(syntaxError(promql), promql).toBeUndefined();
   });
 
@@ -35,8 +35,35 @@ describe('counterQueries', () => {
   });
 });
 
+describe('a signal that the policy adds', () => {
+  const policy = policyOf(`
+signals:
+  toxicity: { bad: 'flagged_total', total: 'checked_total{kind="a"} or b_total', critical_threshold: 0.02 }
+  groundedness: { scores: rag_groundedness, critical_threshold: 0.7, model_label: deployment }
+`);
+  const [toxicity, groundedness] = policy.defaults.slice(4);
+
+  test('is asked for as written, a query a part; a histogram by its buckets', () => {
+    expect(counterQueries(policy).slice(4)).toMatchObject([
+      { name: 'toxicity.bad', signal: 'toxicity', promql: 'flagged_total', custom: { part: 'bad' } },
+      { name: 'toxicity.total', promql: 'checked_total{kind="a"} or b_total', custom: { part: 'total' } },
+      { name: 'groundedness', promql: 'rag_groundedness_bucket', custom: { part: 'scores' } },
+    ]);
+  });
+
+  test('is recorded with an increase around each selector', () => {
+    expect(requestsExpression(toxicity!, 600)).toContain(
+      'increase(checked_total{kind="a"}[10m]) or increase(b_total[10m])',
+    );
+    const everyModel = { kind: 'except', names: [] } as const;
+    expect(badExpression(groundedness!, 'critical', everyModel, 600)).toMatch(
+      /^\(.*increase\(rag_groundedness_count\[10m\]\).* - .*increase\(rag_groundedness_sum\[10m\]\)/,
+    );
+  });
+});
+
 describe('badExpression', () => {
-  const [, latency] = signalsOf(shippedThresholds);
+  const [success, latency] = signalsOf(shippedThresholds);
   const everyModel = { kind: 'except', names: [] } as const;
 
   test('covers exactly the models of its scope', () => {
@@ -55,8 +82,8 @@ describe('badExpression', () => {
 
   test('the gateway is asked first', () => {
     for (const expression of [
-      requestsExpression('success', 600),
-      requestsExpression('latency', 600),
+      requestsExpression(success!, 600),
+      requestsExpression(latency!, 600),
       badExpression(latency!, 'critical', everyModel, 600),
     ])
       expect(expression).toMatch(/relaycore_gateway.* or .*(ml_server|gen_ai_server)/);

@@ -1,8 +1,10 @@
+import { byModel } from './by-model.ts';
+import { customBad, customQueries, customRequests } from './custom.ts';
 import type { Policy } from './policy.ts';
 import { profiles } from './profiles/index.ts';
 import type { Profile } from './profiles/profile.ts';
-import { anyOf, duration, edge, histogramBuckets, histogramSpellings, literal, quote } from './promql.ts';
-import type { Level, Signal, SignalName } from './signals.ts';
+import { anyOf, duration, edge, histogramBuckets, histogramSpellings, quote } from './promql.ts';
+import type { BuiltInName, BuiltInSignal, Level, SeriesLabels, Signal, SignalName } from './signals.ts';
 
 /** Name of the evaluation whose scores are the accuracy signal. */
 export const accuracyEvaluation = 'accuracy';
@@ -25,13 +27,17 @@ export const exported = {
   known: 'relaycore_model_known',
   value: 'relaycore_model_value',
   threshold: 'relaycore_model_threshold',
+  resourceValue: 'relaycore_resource_value',
+  resourceThreshold: 'relaycore_resource_threshold',
   evidence: 'relaycore_evidence_log_r',
   evidenceThreshold: 'relaycore_evidence_log_a',
   incident: 'relaycore_incident_models',
+  silence: 'relaycore_model_silence_seconds',
   routeWeight: 'relaycore_route_weight',
   routeGeneration: 'relaycore_route_generation',
   routePhase: 'relaycore_route_phase',
   routeConverged: 'relaycore_route_converged',
+  routeProposal: 'relaycore_route_proposal',
   switches: 'relaycore_switches_total',
   switchedAt: 'relaycore_route_switched_timestamp_seconds',
   lastEvaluation: 'relaycore_last_evaluation_timestamp_seconds',
@@ -45,29 +51,41 @@ export const exported = {
  * Raw, because `increase()` extrapolates: one event in ten minutes reads as 1.012.
  */
 export interface CounterQuery {
+  /** For timings and records: the signal, or one part of it. */
+  readonly name: string;
   readonly signal: SignalName;
   readonly promql: string;
+  /** Of a signal that the policy adds: what its series count. Series of the built-in signals are told by their names. */
+  readonly custom?: { readonly part: 'bad' | 'total' | 'scores'; readonly labels: SeriesLabels };
 }
 
-/** The queries of one tick: one a signal. */
+/** The queries of one tick: one a built-in signal, and one a part of those that the policy adds. */
 export function counterQueries(policy: Policy): readonly CounterQuery[] {
+  const known = Object.entries(builtInQueries(policy)).map(([signal, promql]) => ({
+    name: signal,
+    signal,
+    promql,
+  }));
+  return [...known, ...policy.defaults.flatMap(signal => (signal.source ? customQueries(signal) : []))];
+}
+
+function builtInQueries(policy: Policy): Readonly<Record<BuiltInName, string>> {
   const all = Object.values(profiles);
   const counters = all.flatMap(profile => profile.success?.counter ?? []);
   const histograms = all.flatMap(profile => profile.latency?.histogram ?? []);
   const scores = all.flatMap(profile => profile.scores ?? []);
+  const ratings = all.flatMap(profile => profile.feedback ?? []);
   const edges = [...latencyEdges(policy)].map(edge).concat('\\+Inf').join('|');
-  return [
-    { signal: 'success', promql: `{__name__=~${anyOf(counters)}}` },
-    {
-      signal: 'latency',
-      promql: `{__name__=~${quote(histograms.map(histogramBuckets).join('|'))},le=~${quote(edges)}}`,
-    },
-    {
-      signal: 'accuracy',
-      promql: `{__name__=~${quote(scores.map(({ histogram }) => `${literal(histogram)}_bucket`).join('|'))},${scores[0]!.nameLabel}=${quote(accuracyEvaluation)},source!="probe"}`,
-    },
-  ];
+  return {
+    success: `{__name__=~${anyOf(counters)}}`,
+    latency: `{__name__=~${quote(histograms.map(histogramBuckets).join('|'))},le=~${quote(edges)}}`,
+    accuracy: `{__name__=~${bucketsOf(scores)}${ofAccuracy(scores[0]!)}}`,
+    feedback: `{__name__=~${bucketsOf(ratings)}}`,
+  };
 }
+
+const bucketsOf = (histograms: readonly { readonly histogram: string }[]) =>
+  anyOf(histograms.map(({ histogram }) => `${histogram}_bucket`));
 
 /** Freshness of every scrape target, asked once for all. */
 export const freshnessQueries = {
@@ -98,8 +116,9 @@ export type ModelScope =
   | { readonly kind: 'except'; readonly names: readonly string[] };
 
 /** Requests per model over a window: the gateway's count where it reports, else the server's. */
-export function requestsExpression(signal: SignalName, windowSeconds: number): string {
-  return byVantage.flatMap(profile => requestsOf(profile, signal, '', windowSeconds) ?? []).join(' or ');
+export function requestsExpression(signal: Signal, windowSeconds: number): string {
+  if (signal.source) return customRequests(signal.source, windowSeconds);
+  return byVantage.flatMap(profile => requestsOf(profile, signal.name, '', windowSeconds) ?? []).join(' or ');
 }
 
 /**
@@ -112,6 +131,7 @@ export function badExpression(
   scope: ModelScope,
   windowSeconds: number,
 ): string {
+  if (signal.source) return customBad(signal.source, windowSeconds);
   return byVantage
     .flatMap((profile, index) => {
       const bad = badOf(profile, signal, level, matcher(profile, scope), windowSeconds);
@@ -131,11 +151,11 @@ const byVantage: readonly Profile[] = Object.values(profiles).toSorted(
 
 function requestsOf(
   profile: Profile,
-  signal: SignalName,
+  signal: BuiltInName,
   inScope: string,
   windowSeconds: number,
 ): string | undefined {
-  const { success, latency, scores } = profile;
+  const { success, latency } = profile;
   switch (signal) {
     case 'success':
       return (
@@ -151,18 +171,21 @@ function requestsOf(
     case 'latency':
       return latency && increase(profile, bucketsAt(latency.histogram, '\\+Inf', inScope), windowSeconds);
     case 'accuracy':
-      return scores && increase(profile, scoresOf(scores, '_count', inScope), windowSeconds);
+    case 'feedback': {
+      const scores = scoresOf(profile, signal, '_count', inScope);
+      return scores && increase(profile, [scores], windowSeconds);
+    }
   }
 }
 
 function badOf(
   profile: Profile,
-  signal: Signal,
+  signal: BuiltInSignal,
   level: Level,
   inScope: string,
   windowSeconds: number,
 ): string | undefined {
-  const { success, latency, scores } = profile;
+  const { success, latency } = profile;
   const requests = requestsOf(profile, signal.name, inScope, windowSeconds);
   switch (signal.name) {
     case 'success':
@@ -182,9 +205,10 @@ function badOf(
       return `(${requests} - ${increase(profile, atEdge, windowSeconds)})`;
     }
     case 'accuracy':
-      return (
-        scores && `(${requests} - ${increase(profile, scoresOf(scores, '_sum', inScope), windowSeconds)})`
-      );
+    case 'feedback': {
+      const sum = scoresOf(profile, signal.name, '_sum', inScope);
+      return sum && `(${requests} - ${increase(profile, [sum], windowSeconds)})`;
+    }
   }
 }
 
@@ -194,16 +218,10 @@ function badOf(
  * one selector by regular expression answers with an error for every model.
  */
 function increase(profile: Profile, selectors: readonly string[], windowSeconds: number): string {
-  const labels = [profile.modelLabel, ...(profile.versionLabel ? [profile.versionLabel] : [])];
   const increases = selectors
     .map(selector => `increase(${selector}[${duration(windowSeconds)}])`)
     .join(' or ');
-  const summed = `sum by (${labels.join(', ')}) (${increases})`;
-  const named = `label_replace(${summed}, "model", "$1", "${profile.modelLabel}", "(.+)")`;
-  const versioned = profile.versionLabel
-    ? `label_replace(${named}, "version", "$1", "${profile.versionLabel}", "(.+)")`
-    : named;
-  return `sum by (model, version) (${versioned})`;
+  return byModel(increases, profile.modelLabel, profile.versionLabel);
 }
 
 const notTheCallers = ({ callersFault }: NonNullable<Profile['success']>) =>
@@ -212,11 +230,21 @@ const notTheCallers = ({ callersFault }: NonNullable<Profile['success']>) =>
 const bucketsAt = (histogram: string, le: string, more: string) =>
   histogramSpellings(histogram).map(buckets => `${buckets}{le=~${quote(le)}${more}}`);
 
-function scoresOf(scores: NonNullable<Profile['scores']>, suffix: string, more: string): string[] {
-  return [
-    `${scores.histogram}${suffix}{${scores.nameLabel}=${quote(accuracyEvaluation)},source!="probe"${more}}`,
-  ];
+/** A selector of one part of the histogram that has the signal's scores. */
+function scoresOf(
+  { scores, feedback }: Profile,
+  signal: 'accuracy' | 'feedback',
+  suffix: '_count' | '_sum',
+  inScope: string,
+): string | undefined {
+  const part = signal === 'accuracy' ? scores : feedback;
+  const matchers = `${signal === 'accuracy' && scores ? ofAccuracy(scores) : ''}${inScope}`.slice(1);
+  return part && `${part.histogram}${suffix}${matchers && `{${matchers}}`}`;
 }
+
+/** Scores of probes are no evidence: they say how the model does on what it is always asked. */
+const ofAccuracy = ({ nameLabel }: NonNullable<Profile['scores']>) =>
+  `,${nameLabel}=${quote(accuracyEvaluation)},source!="probe"`;
 
 function matcher(profile: Profile, scope: ModelScope): string {
   if (scope.names.length === 0) return '';

@@ -1,3 +1,4 @@
+export { type Served, servedBy } from './by-model.ts';
 export { compilePolicy, policySchemaFile } from './compile.ts';
 export {
   accuracyEvaluation,
@@ -7,8 +8,9 @@ export {
   freshnessQueries,
   recorded,
 } from './expressions.ts';
-export { type CounterMeaning, meaningOf } from './meaning.ts';
+export { type Counted, type CounterMeaning, meaningOf, servingModel } from './meaning.ts';
 export {
+  type Approval,
   type Detection,
   type DriverConfig,
   type Failback,
@@ -23,5 +25,16 @@ export {
 export { formatProblems, type Problem } from './problems.ts';
 export { type Profile, profiles } from './profiles/index.ts';
 export { duration, syntaxError } from './promql.ts';
-export { type Level, levels, type Signal, type SignalLevel, type SignalName } from './signals.ts';
+export { type Resource, type ResourceLevel, type ResourceQuery, resourceQueries } from './resources.ts';
+export {
+  type BuiltInName,
+  builtInNames,
+  type Level,
+  levels,
+  type Signal,
+  type SignalLevel,
+  type SignalName,
+  type SignalSource,
+  type Unit,
+} from './signals.ts';
 export { fillTemplate, isForEachTarget } from './templates.ts';

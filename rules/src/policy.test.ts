@@ -44,6 +44,7 @@ describe('accepted', () => {
       ['success', 0.95, 0.9],
       ['latency', 2000, 5000],
       ['accuracy', 0.85, 0.75],
+      ['feedback', 0.85, 0.75],
     ]);
   });
 
@@ -74,11 +75,12 @@ describe('accepted', () => {
         backoffMs: 900_000,
         backoffCapMs: 14_400_000,
       },
+      approval: { expiresMs: 1_800_000, rejectedMs: 3_600_000 },
     });
   });
 
   test('defaults, in the units of the names', () => {
-    const { detection, probes } = accepted('');
+    const { detection, switching, probes } = accepted('');
     expect(detection).toMatchObject({
       tickMs: 5000,
       maxGapMs: 120_000,
@@ -86,7 +88,20 @@ describe('accepted', () => {
       agreementMs: { mild: 60_000, severe: 15_000 },
       hardDown: { failures: 10, forMs: 10_000 },
     });
+    expect(switching).toEqual({ maxSimultaneous: 3, maxPercent: 5, withinMs: 60_000 });
     expect(probes).toEqual({ intervalMs: 10_000, timeoutMs: 5000 });
+  });
+
+  test('how long a person is waited for: a route’s own, key by key over all routes’', () => {
+    const { routes } = accepted(`
+approval: { expires_minutes: 5 }
+models: { a: {}, b: {} }
+routes:
+  chat: { targets: [a, b], mode: approve, approval: { rejected_minutes: 0 } }
+  mail: { targets: [a, b] }
+`);
+    expect(routes.chat!.approval).toEqual({ expiresMs: 300_000, rejectedMs: 0 });
+    expect(routes.mail!.approval).toEqual({ expiresMs: 300_000, rejectedMs: 3_600_000 });
   });
 
   test('a model’s own thresholds, key by key over the defaults', () => {
@@ -280,7 +295,7 @@ describe('whatever is written', () => {
     ];
     const policy = fc.dictionary(fc.constantFrom(...known, 'other'), fc.jsonValue());
     fc.assert(fc.property(policy, value => isAnswer(loadPolicy(stringify(value)))));
-  });
+  }, 120_000);
 
   test('any value at one place of a good policy gets an answer', () => {
     const good = {

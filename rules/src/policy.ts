@@ -1,14 +1,17 @@
 import { LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { type Approval, resolveApproval } from './approval.ts';
 import { checkPolicy } from './checks.ts';
 import { type Failback, resolveFailback } from './failback.ts';
 import type { Problem } from './problems.ts';
 import { problemsOf, show } from './problems.ts';
+import { type Resource, resolveResource } from './resources.ts';
 import type { DriverFile, PolicyFile, ProbeFile } from './schema.ts';
 import { policySchema } from './schema.ts';
 import type { Signal } from './signals.ts';
-import { mergeThresholds, shippedThresholds, signalsOf, type Thresholds } from './signals.ts';
+import { defaultThresholds, mergeThresholds, signalsOf, type Thresholds } from './signals.ts';
 
+export type { Approval } from './approval.ts';
 export type { Failback } from './failback.ts';
 
 /** The policy as everything else reads it: defaults filled in, references checked, units in the names. */
@@ -16,6 +19,7 @@ export interface Policy {
   /** Signals of a model that the policy does not name. */
   readonly defaults: readonly Signal[];
   readonly models: Readonly<Record<string, Model>>;
+  readonly resources: readonly Resource[];
   readonly routes: Readonly<Record<string, Route>>;
   readonly detection: Detection;
   readonly alerts: {
@@ -37,6 +41,13 @@ export interface Policy {
     readonly minimumModels: number;
     readonly withinMs: number;
     readonly holdSwitches: boolean;
+  };
+  /** How many models automatic failovers may leave at once. */
+  readonly switching: {
+    /** So many, or this share of all models, whichever is more. */
+    readonly maxSimultaneous: number;
+    readonly maxPercent: number;
+    readonly withinMs: number;
   };
   readonly probes: { readonly intervalMs: number; readonly timeoutMs: number };
 }
@@ -65,6 +76,7 @@ export interface Route {
   readonly driver: DriverConfig;
   readonly mode: Mode;
   readonly failback: Failback;
+  readonly approval: Approval;
 }
 
 export interface Detection {
@@ -202,13 +214,14 @@ function substitute(
 }
 
 function resolve(file: PolicyFile): Policy {
-  const thresholds = mergeThresholds(shippedThresholds, file.model_performance);
-  const defaults = { thresholds, signals: signalsOf(thresholds) };
+  const thresholds = defaultThresholds(file);
+  const defaults = { thresholds, signals: signalsOf(thresholds, file.signals) };
   const { detection, alert_settings: alerts, notifications } = file;
   return {
     defaults: defaults.signals,
-    models: mapValues(file.models, (model, id) => resolveModel(id, model, defaults)),
-    routes: mapValues(file.routes, (route, name) => resolveRoute(name, route)),
+    models: mapValues(file.models, (model, id) => resolveModel(id, model, defaults, file.signals)),
+    resources: Object.entries(file.resources).map(([name, resource]) => resolveResource(name, resource)),
+    routes: mapValues(file.routes, (route, name) => resolveRoute(name, route, file)),
     detection: {
       tickMs: detection.tick_seconds * 1000,
       ingestionLagMs: detection.ingestion_lag_seconds * 1000,
@@ -244,6 +257,11 @@ function resolve(file: PolicyFile): Policy {
       withinMs: file.incidents.within_seconds * 1000,
       holdSwitches: file.incidents.hold_switches,
     },
+    switching: {
+      maxSimultaneous: file.switching.max_simultaneous,
+      maxPercent: file.switching.max_percent,
+      withinMs: file.switching.within_seconds * 1000,
+    },
     probes: {
       intervalMs: file.probes.interval_seconds * 1000,
       timeoutMs: file.probes.timeout_seconds * 1000,
@@ -256,26 +274,33 @@ interface Defaults {
   readonly signals: readonly Signal[];
 }
 
-function resolveModel(id: string, model: PolicyFile['models'][string], defaults: Defaults): Model {
-  const hasItsOwn = model.accuracy || model.latency || model.success_rate;
+function resolveModel(
+  id: string,
+  model: PolicyFile['models'][string],
+  defaults: Defaults,
+  added: PolicyFile['signals'],
+): Model {
+  const { accuracy, feedback, latency, success_rate, signals } = model;
+  const hasItsOwn = accuracy || feedback || latency || success_rate || signals;
   return {
     id,
     name: model.name ?? id,
     profile: model.profile ?? 'neuroweaver',
     probes: model.probes ?? [],
     // Thousands of models that are judged alike share what follows from their thresholds.
-    signals: hasItsOwn ? signalsOf(mergeThresholds(defaults.thresholds, model)) : defaults.signals,
+    signals: hasItsOwn ? signalsOf(mergeThresholds(defaults.thresholds, model), added) : defaults.signals,
     ...definedOnly({ version: model.version, endpoint: model.endpoint?.replace(/\/$/, '') }),
   };
 }
 
-function resolveRoute(name: string, route: PolicyFile['routes'][string]): Route {
+function resolveRoute(name: string, route: PolicyFile['routes'][string], { approval }: PolicyFile): Route {
   return {
     name,
     targets: route.targets as [string, ...string[]],
     driver: route.driver,
     mode: route.mode,
     failback: resolveFailback(route.failback),
+    approval: resolveApproval({ ...approval, ...route.approval }),
   };
 }
 

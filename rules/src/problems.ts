@@ -40,12 +40,18 @@ function problemsOfIssue(issue: z.core.$ZodIssue, parent: readonly PropertyKey[]
         {
           path: show(path),
           message: 'is not a usable name',
-          remedy: 'use letters, digits and . _ : / -, at most 255 characters',
+          remedy: `use ${namesAt(path)} characters`,
         },
       ];
     default:
       return [{ path: show(path), message: sentence(issue.message), remedy: remedyAt(path) }];
   }
+}
+
+/** What the keys of the mapping around that place may be made of. */
+function namesAt(path: readonly PropertyKey[]): string {
+  const names = schemasAt(path.slice(0, -1)).flatMap(node => node.propertyNames ?? []);
+  return names[0]?.description ?? 'letters and digits';
 }
 
 const depth = (issues: readonly z.core.$ZodIssue[]) => Math.max(0, ...issues.map(issue => issue.path.length));
@@ -90,6 +96,7 @@ interface SchemaNode {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly properties?: Record<string, SchemaNode>;
+  readonly propertyNames?: SchemaNode;
   readonly additionalProperties?: SchemaNode | boolean;
   readonly items?: SchemaNode;
   readonly anyOf?: readonly SchemaNode[];

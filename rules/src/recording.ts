@@ -1,7 +1,8 @@
+import { byId, sharedNames } from './by-model.ts';
 import { badExpression, type ModelScope, recorded, requestsExpression } from './expressions.ts';
 import type { Policy } from './policy.ts';
-import { anyOf, duration, quote } from './promql.ts';
-import { type Level, levels, type Signal, type SignalName } from './signals.ts';
+import { anyOf, duration } from './promql.ts';
+import { type Level, levels, type Signal } from './signals.ts';
 
 /** A Prometheus rule group, as the rule file has it. */
 export interface RuleGroup {
@@ -53,34 +54,43 @@ function windowRules(policy: Policy, seconds: number): RecordingRule[] {
   const requests = recorded.requests(window);
   const counts = policy.defaults.map(signal => ({
     record: requests,
-    expr: requestsExpression(signal.name, seconds),
+    expr: byId(requestsExpression(signal, seconds), policy),
     labels: { signal: signal.name },
   }));
-  const bad = signalLevels(policy).map(({ name, level, scopes }) => ({
+  const bad = signalLevels(policy).map(({ signal: byDefault, level }) => ({
     record: recorded.bad(window),
     expr: [
-      ...scopes.map(({ signal, scope }) => badExpression(signal, level, scope, seconds)),
-      ...(name === 'success' ? [zeroFailures(requests)] : []),
+      byId(
+        scopesOf(policy, byDefault, level)
+          .map(({ signal, scope }) => badExpression(signal, level, scope, seconds))
+          .join(' or '),
+        policy,
+      ),
+      ...(countsBad(byDefault) ? [zeroBad(requests, byDefault)] : []),
     ].join(' or '),
-    labels: { signal: name, level },
+    labels: { signal: byDefault.name, level },
   }));
   const ratios = levels.map(level => ({
     record: recorded.badRatio(window),
     expr: `${recorded.bad(window)}{level="${level}"} / on (model, version, signal) group_left () (${requests} > 0)`,
     labels: { level },
   }));
+  const scores = anyOf(policy.defaults.flatMap(({ name, kind }) => (kind === 'score' ? name : [])));
   const score = {
     record: recorded.score(window),
-    expr: `1 - sum by (model, version) (${recorded.badRatio(window)}{signal="accuracy",level="critical"})`,
+    expr: `1 - sum by (model, version, signal) (${recorded.badRatio(window)}{signal=~${scores},level="critical"})`,
   };
   return [...counts, ...bad, ...ratios, score];
 }
 
 /**
- * A model whose error series was never born has no failures, not an unknown number of them. Only failures: slow
- * requests that no bucket edge counts are unknown, not zero.
+ * A model whose error series was never born has no failures, not an unknown number of them. Only where bad ones have a
+ * counter of their own: slow requests that no bucket edge counts are unknown, not zero.
  */
-const zeroFailures = (requests: string) => `0 * sum by (model, version) (${requests}{signal="success"})`;
+const zeroBad = (requests: string, { name }: Signal) =>
+  `0 * sum by (model, version) (${requests}{signal="${name}"})`;
+
+const countsBad = ({ name, source }: Signal) => (source ? source.kind === 'counters' : name === 'success');
 
 /** What is allowed, the Wilson lower bound of the bad fraction, and the evidence n·KL(p‖q) in nats. */
 function judgementRules(policy: Policy, window: string): RecordingRule[] {
@@ -90,15 +100,15 @@ function judgementRules(policy: Policy, window: string): RecordingRule[] {
   const n = `(0 * ${p} + on (model, version, signal) group_left () ${recorded.requests(window)})`;
   const zz = wilsonZ ** 2;
   return [
-    ...signalLevels(policy).map(({ name, level, scopes }) => ({
+    ...signalLevels(policy).map(({ signal: byDefault, level }) => ({
       record: q,
-      expr: scopes
+      expr: allowances(policy, byDefault, level)
         .map(
-          ({ signal, scope }) =>
-            `0 * ${ofSignal(p, name, scope, level)} + ${number(signal.levels[level].allowedBad)}`,
+          ({ allowedBad, models }) =>
+            `0 * ${p}{${ofSignal(byDefault, level)}${models}} + ${number(allowedBad)}`,
         )
         .join(' or '),
-      labels: { signal: name, level },
+      labels: { signal: byDefault.name, level },
     })),
     {
       record: recorded.wilsonLower(window),
@@ -116,13 +126,28 @@ function judgementRules(policy: Policy, window: string): RecordingRule[] {
   ];
 }
 
-/** A selector of recorded series. */
-function ofSignal(series: string, signal: string, scope: ModelScope, level: Level): string {
-  const models =
-    scope.names.length > 0 ? `,model${scope.kind === 'only' ? '=~' : '!~'}${anyOf(scope.names)}` : '';
-  const version =
-    scope.kind === 'only' && scope.version !== undefined ? `,version=${quote(scope.version)}` : '';
-  return `${series}{signal="${signal}",level="${level}"${models}${version}}`;
+const ofSignal = ({ name }: Signal, level: Level) => `signal="${name}",level="${level}"`;
+
+const signalLevels = (policy: Policy): { signal: Signal; level: Level }[] =>
+  levels.flatMap(level => policy.defaults.map(signal => ({ signal, level })));
+
+/** What a level allows, with a matcher of the models that it holds for; one entry for each distinct number. */
+function allowances(
+  policy: Policy,
+  byDefault: Signal,
+  level: Level,
+): { readonly allowedBad: number; readonly models: string }[] {
+  const common = byDefault.levels[level].allowedBad;
+  const own = new Map<number, string[]>();
+  for (const { id, signals } of Object.values(policy.models)) {
+    const { allowedBad } = signals.find(({ name }) => name === byDefault.name)!.levels[level];
+    if (allowedBad !== common) own.set(allowedBad, [...(own.get(allowedBad) ?? []), id]);
+  }
+  const others = [...own.values()].flat();
+  return [
+    ...[...own].map(([allowedBad, ids]) => ({ allowedBad, models: `,model=~${anyOf(ids)}` })),
+    { allowedBad: common, models: others.length > 0 ? `,model!~${anyOf(others)}` : '' },
+  ];
 }
 
 interface ScopedSignal {
@@ -131,29 +156,20 @@ interface ScopedSignal {
 }
 
 /**
- * Every signal and level with the models that each threshold holds for: the defaults for all but those with
- * thresholds of their own, and one entry for each distinct threshold. So the rules follow the policy's variety, not
- * its length.
+ * The models that each latency edge holds for: the default for all but those with one of their own, and one entry for
+ * each distinct one. So the rules follow the policy's variety, not its length. The most particular scopes come first:
+ * `or` keeps the first answer for a model.
  */
-function signalLevels(policy: Policy): { name: SignalName; level: Level; scopes: ScopedSignal[] }[] {
-  return levels.flatMap(level =>
-    policy.defaults.map(byDefault => ({
-      name: byDefault.name,
-      level,
-      scopes: scopesOf(policy, byDefault, level),
-    })),
-  );
-}
-
-/** The most particular scopes come first: `or` keeps the first answer for a model. */
 function scopesOf(policy: Policy, byDefault: Signal, level: Level): ScopedSignal[] {
+  const edgeOf = (signal: Signal) => signal.levels[level].edgeSeconds;
+  const shared = sharedNames(policy.models);
   const own = Object.values(policy.models).flatMap(({ name, version, signals }) =>
     signals
-      .filter(signal => signal.name === byDefault.name && !sameLevel(signal, byDefault, level))
-      .map(signal => ({ name, version, signal })),
+      .filter(signal => signal.name === byDefault.name && edgeOf(signal) !== edgeOf(byDefault))
+      .map(signal => ({ name, version: shared.has(name) ? version : undefined, signal })),
   );
   type Own = (typeof own)[number];
-  const alike = (a: Own, b: Own) => a.version === b.version && sameLevel(a.signal, b.signal, level);
+  const alike = (a: Own, b: Own) => a.version === b.version && edgeOf(a.signal) === edgeOf(b.signal);
   const distinct = own
     .filter((one, i) => own.findIndex(other => alike(other, one)) === i)
     .toSorted((a, b) => Number(a.version === undefined) - Number(b.version === undefined));
@@ -169,11 +185,6 @@ function scopesOf(policy: Policy, byDefault: Signal, level: Level): ScopedSignal
     })),
     { signal: byDefault, scope: { kind: 'except', names: namesOfAnyVersion } },
   ];
-}
-
-function sameLevel(a: Signal, b: Signal, level: Level): boolean {
-  const [x, y] = [a.levels[level], b.levels[level]];
-  return x.allowedBad === y.allowedBad && x.edgeSeconds === y.edgeSeconds;
 }
 
 /** 1 - 0.95 is 0.050000000000000044 in binary; rules are read by people. */

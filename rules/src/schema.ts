@@ -34,11 +34,86 @@ const modelName = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,254}$/)
   .meta({ description: 'letters, digits and . _ : / -, at most 255', examples: ['spam-nb'] });
 
+/** A signal's name goes into labels, and into columns of this length. */
+const signalName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{0,49}$/)
+  .meta({ description: 'lower case letters, digits and _, at most 50', examples: ['toxicity'] });
+const promql = (description: string, example: string) =>
+  z
+    .string()
+    .min(1)
+    .meta({ description, examples: [example] });
+const labelName = (description: string, example: string) =>
+  z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+    .meta({ description, examples: [example] });
+
+const customThresholds = z.strictObject({
+  warning_threshold: fraction(
+    'bad share above which, or mean score below which, a warning is raised; the same as critical unless stated',
+    0.01,
+  ).optional(),
+  critical_threshold: fraction(
+    'bad share above which, or mean score below which, the model is degraded',
+    0.02,
+  ).optional(),
+});
+
+const customSignal = customThresholds.extend({
+  bad: promql('selector of the counters of what was bad', 'moderation_flagged_total').optional(),
+  total: promql('selector of the counters of all that was looked at', 'moderation_checked_total').optional(),
+  scores: promql(
+    'histogram of scores from 0 to 1, without the suffix of its parts',
+    'rag_groundedness',
+  ).optional(),
+  critical_threshold: customThresholds.shape.critical_threshold.unwrap(),
+  model_label: labelName('label that names the model', 'model').optional(),
+  version_label: labelName('label that names the version of the model', 'version').optional(),
+  words: z
+    .string()
+    .regex(/^(?!.*\{\{).{1,200}$/)
+    .meta({ description: 'what an alert says of the model after its name', examples: ['says toxic things'] })
+    .optional(),
+});
+
+const resource = z.strictObject({
+  value: promql('PromQL that gives a number a model, or a number an instance', 'process_memory_usage'),
+  warning_threshold: positive('value above which a warning is raised', 0.95),
+  critical_threshold: positive(
+    'value above which the model is degraded and its traffic may move; none unless stated',
+    0.99,
+  ).optional(),
+  clear_below: positive(
+    'value below which it is over; nine tenths of the threshold unless stated',
+    0.8,
+  ).optional(),
+  for_seconds: positive('how long without a break, both ways', 60).default(60),
+  model_label: labelName('label that names the model', 'model').optional(),
+});
+
+/** What runs out where models are served, if it is measured. */
+const shippedResources: Record<string, z.input<typeof resource>> = {
+  gpu_memory: {
+    value: 'hw_gpu_memory_usage / hw_gpu_memory_limit',
+    warning_threshold: 0.95,
+    for_seconds: 60,
+  },
+  event_loop: { value: 'nodejs_eventloop_utilization', warning_threshold: 0.95, for_seconds: 300 },
+};
+
 const thresholds = z.strictObject({
   accuracy: z
     .strictObject({
       warning_threshold: fraction('mean score below which a warning is raised', 0.85).optional(),
       critical_threshold: fraction('mean score below which the model is degraded', 0.75).optional(),
+    })
+    .optional(),
+  feedback: z
+    .strictObject({
+      warning_threshold: fraction('mean rating below which a warning is raised', 0.85).optional(),
+      critical_threshold: fraction('mean rating below which the model is degraded', 0.75).optional(),
     })
     .optional(),
   latency: z
@@ -83,7 +158,17 @@ const probe = z.strictObject({
     .prefault({}),
 });
 
-const model = thresholds.extend({
+const modelThresholds = thresholds.extend({
+  signals: z
+    .record(signalName, customThresholds)
+    .meta({
+      description: 'thresholds of the signals that the policy adds, for this model alone',
+      examples: [{ toxicity: { critical_threshold: 0.05 } }],
+    })
+    .optional(),
+});
+
+const model = modelThresholds.extend({
   name: modelName.optional(),
   version: z
     .string()
@@ -231,6 +316,13 @@ const failback = z
   })
   .partial();
 
+const approval = z
+  .strictObject({
+    expires_minutes: positive('how long a proposed change waits for a person in mode approve', 30),
+    rejected_minutes: atLeastZero('how long a rejected change is not proposed again', 60),
+  })
+  .partial();
+
 const route = z.strictObject({
   targets: z
     .array(modelName)
@@ -239,6 +331,7 @@ const route = z.strictObject({
   driver: driver.default({ kind: 'dry-run' }),
   mode: z.enum(['observe', 'advise', 'approve', 'auto']).default('auto'),
   failback: failback.optional(),
+  approval: approval.optional(),
 });
 
 export const policySchema = z.strictObject({
@@ -326,6 +419,37 @@ export const policySchema = z.strictObject({
         .default(true),
     })
     .prefault({}),
+  signals: z
+    .record(signalName, customSignal)
+    .meta({
+      description: 'signals of your own, in PromQL',
+      examples: [{ toxicity: { bad: 'flagged_total', total: 'checked_total', critical_threshold: 0.02 } }],
+    })
+    .default({}),
+  resources: z
+    .record(signalName, resource)
+    .meta({
+      description: 'gauges with a plain threshold; these stand in place of the default ones',
+      examples: [{ memory: { value: 'process_memory_usage', warning_threshold: 8e9 } }],
+    })
+    .prefault(shippedResources),
+  switching: z
+    .strictObject({
+      max_simultaneous: z
+        .int()
+        .min(1)
+        .meta({ description: 'so many models may be left by automatic failovers ...', examples: [3] })
+        .default(3),
+      max_percent: z
+        .number()
+        .min(0)
+        .max(100)
+        .meta({ description: '... or this share of all models, where that is more', examples: [5] })
+        .default(5),
+      within_seconds: positive('... within this time; further failovers wait', 60).default(60),
+    })
+    .prefault({}),
+  approval: approval.prefault({}),
   latency_edges_ms: z
     .array(z.number().positive())
     .meta({
@@ -383,7 +507,10 @@ export const policySchema = z.strictObject({
 
 export type PolicyFile = z.output<typeof policySchema>;
 export type FailbackFile = z.output<typeof failback>;
-export type ThresholdsFile = z.output<typeof thresholds>;
+export type ModelThresholdsFile = z.output<typeof modelThresholds>;
+export type ResourceFile = z.output<typeof resource>;
+export type CustomSignalFile = z.output<typeof customSignal>;
+export type ApprovalFile = z.output<typeof approval>;
 export type ProbeFile = z.output<typeof probe>;
 export type DriverFile = z.output<typeof driver>;
 export type RouteFile = z.output<typeof route>;

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { mergeThresholds, shippedThresholds, signalsOf } from './signals.ts';
 
 test('every signal says how much badness it allows, in the unit of badness and in the policy’s own', () => {
-  const [success, latency, accuracy] = signalsOf(shippedThresholds);
+  const [success, latency, accuracy, feedback] = signalsOf(shippedThresholds);
   expect(success).toMatchObject({
     name: 'success',
     levels: {
@@ -24,6 +24,36 @@ test('every signal says how much badness it allows, in the unit of badness and i
     levels: {
       warning: { threshold: 0.85, unit: 'score' },
       critical: { allowedBad: 0.25, threshold: 0.75, unit: 'score' },
+    },
+  });
+  expect(feedback).toEqual({ ...accuracy, name: 'feedback' });
+});
+
+test('a signal that the policy adds: a share of bad ones, or a mean score', () => {
+  const added = {
+    toxicity: { bad: 'flagged_total', total: 'checked_total', critical_threshold: 0.02, words: 'is rude' },
+    groundedness: { scores: 'rag_groundedness', critical_threshold: 0.7, model_label: 'model' },
+  };
+  const base = mergeThresholds(shippedThresholds, { signals: added });
+  const thresholds = mergeThresholds(base, { signals: { groundedness: { warning_threshold: 0.8 } } });
+  const [toxicity, groundedness] = signalsOf(thresholds, added).slice(4);
+  expect(toxicity).toEqual({
+    name: 'toxicity',
+    kind: 'rate',
+    words: 'is rude',
+    source: { kind: 'counters', bad: 'flagged_total', total: 'checked_total', labels: {} },
+    levels: {
+      warning: { level: 'warning', allowedBad: 0.02, threshold: 0.02, unit: 'bad share' },
+      critical: { level: 'critical', allowedBad: 0.02, threshold: 0.02, unit: 'bad share' },
+    },
+  });
+  expect(groundedness).toEqual({
+    name: 'groundedness',
+    kind: 'score',
+    source: { kind: 'scores', scores: 'rag_groundedness', labels: { model: 'model' } },
+    levels: {
+      warning: { level: 'warning', allowedBad: 0.2, threshold: 0.8, unit: 'score' },
+      critical: { level: 'critical', allowedBad: 0.3, threshold: 0.7, unit: 'score' },
     },
   });
 });

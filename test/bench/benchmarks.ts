@@ -1,4 +1,5 @@
 import { assess } from './assess.ts';
+import { instrumentation } from './instrumentation.ts';
 import { read } from './read.ts';
 import type { Result } from './side-by-side.ts';
 import { switching } from './switching.ts';
@@ -9,4 +10,4 @@ export interface Benchmark {
   run(progress: (line: string) => void): Promise<readonly Result[]>;
 }
 
-export const benchmarks: Readonly<Record<string, Benchmark>> = { assess, read, switching };
+export const benchmarks: Readonly<Record<string, Benchmark>> = { assess, read, switching, instrumentation };

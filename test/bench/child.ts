@@ -4,10 +4,14 @@ import { promisify } from 'node:util';
 const deadlineMs = 120_000;
 
 /** Runs a script in a process of its own, whose memory nothing else has touched, and takes the number it prints. */
-export async function measuredInChild(script: string, scriptArguments: readonly string[]): Promise<number> {
+export async function measuredInChild(
+  script: string,
+  scriptArguments: readonly string[],
+  nodeOptions: readonly string[] = [],
+): Promise<number> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ['--conditions=source', '--expose-gc', script, ...scriptArguments],
+    ['--conditions=source', '--expose-gc', ...nodeOptions, script, ...scriptArguments],
     { timeout: deadlineMs },
   );
   const figure = Number(stdout);

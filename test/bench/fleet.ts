@@ -44,8 +44,11 @@ function signalReadings(random: Random, failing: number): SignalReadings {
     success: counts(success, success),
     latency: counts(twoSided(requests, slow), twoSided(requests, verySlow)),
     accuracy: counts(scores, scores),
+    feedback: unrated,
   };
 }
+
+const unrated: Reading = { kind: 'absent', reason: 'nobody rates it' };
 
 const counts = (warning: readonly Observation[], critical: readonly Observation[]): Reading => ({
   kind: 'counts',

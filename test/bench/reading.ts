@@ -1,10 +1,10 @@
-import type { CounterMemory, CounterSample } from '../../controller/src/read/increments.ts';
-import { readTick } from '../../controller/src/read/tick.ts';
+import type { CounterSample } from '../../controller/src/read/increments.ts';
+import { readTick, type TickMemory } from '../../controller/src/read/tick.ts';
 import { type Fleet, tickMs } from './fleet.ts';
 
 /** The controller's own reading of one tick, all that follows the answers of Prometheus. */
 export function newReading({ policy }: Fleet) {
-  let memory: CounterMemory | undefined;
+  let memory: TickMemory | undefined;
   let at = Date.UTC(2026, 0, 1);
   return (counters: readonly CounterSample[]) => {
     at += tickMs;
@@ -14,6 +14,8 @@ export function newReading({ policy }: Fleet) {
       scrapedAt: targets.map(labels => ({ labels, value: at / 1000 })),
       startedAt: targets.map(labels => ({ labels, value: 0 })),
       counters,
+      gauges: new Map(),
+      failures: new Map(),
     });
     memory = read.memory;
     return read.models;

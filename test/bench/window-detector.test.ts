@@ -31,5 +31,6 @@ function readings(good: number, bad: number): SignalReadings {
     },
     latency: absent,
     accuracy: absent,
+    feedback: absent,
   };
 }

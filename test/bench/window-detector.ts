@@ -47,7 +47,7 @@ function verdictOf(
   let worst: Level | 'healthy' = 'healthy';
   for (const { signal, level, ring } of watches) {
     const reading = readings[signal.name];
-    if (reading.kind === 'counts') addToRing(ring, at, reading.levels[level]);
+    if (reading?.kind === 'counts') addToRing(ring, at, reading.levels[level]);
     const { requests, bad } = sumOf(ring);
     const isBeyond = requests >= alerts.minRequests && bad > signal.levels[level].allowedBad * requests;
     if (isBeyond && worst !== 'critical') worst = level;

@@ -20,7 +20,7 @@ describe('as long as nothing critical is proven, the route stays on its primary'
     expect(mail.changes()).toEqual([]);
     expect(mail.decision()).toMatchObject({ kind: 'hold', reason: 'healthy' });
     expect(mail.decision().words).toMatch(
-      /^spam-v1 is healthy: success rate 0\.9[89]\d\d over \d+ requests \(evidence \d+\.\d of 24\.4 nats\); 0\.5 % slower than 5000 ms over .*; accuracy 0\.9\d+ over \d+ scores/,
+      /^spam-v1 is healthy: success rate 0\.9[89]\d\d over \d+ requests \(evidence \d+\.\d of 24\.0 nats\); 0\.5 % slower than 5000 ms over .*; accuracy 0\.9\d+ over \d+ scores/,
     );
   });
 
@@ -52,6 +52,109 @@ describe('as long as nothing critical is proven, the route stays on its primary'
     expect(mail.changes()).toEqual([]);
     expect(mail.decision()).toMatchObject({ kind: 'hold', reason: 'unknown' });
     expect(mail.decision().words).toContain('did not answer');
+  });
+});
+
+describe('a signal that the policy adds counts like the built-in ones', () => {
+  const policy = `
+signals:
+  toxicity: { bad: flagged_total, total: checked_total, critical_threshold: 0.02 }
+`;
+  const clean = { custom: { toxicity: 0.005 } };
+  const toxic = { custom: { toxicity: 0.1 } };
+
+  test('it drives a failover, in its own words', () => {
+    const mail = tell({ targets, policy });
+    for (const model of targets) mail.behaves(model, clean);
+    mail.passes(minutes(10));
+    expect(mail.decision().words).toMatch(/; toxicity 0\.\d+ % over \d+ events \(evidence/);
+    mail.behaves('spam-v1', toxic);
+    const decision = mail.until('failover', minutes(3));
+    expect(decision).toMatchObject({
+      reason: 'degraded',
+      signal: 'toxicity',
+      from: 'spam-v1',
+      to: 'spam-v2',
+    });
+    expect(decision.words).toMatch(
+      /^spam-v1: toxicity \d+(\.\d+)? % above 2 % over \d+ events \(evidence .*\); spam-v2 takes over/,
+    );
+  });
+
+  test('the primary returns once that signal too has proven itself', () => {
+    const mail = tell({ targets, policy });
+    for (const model of targets) mail.behaves(model, clean);
+    mail.passes(minutes(10));
+    mail.behaves('spam-v1', toxic);
+    mail.until('failover', minutes(3));
+    mail.behaves('spam-v1', clean);
+    const decision = mail.until('failback', hours(2));
+    expect(decision.words).toMatch(/toxicity: evidence of recovery \d+\.\d of 6\.9 nats/);
+  });
+
+  test('a model of which it says nothing is judged by the others', () => {
+    const mail = tell({ targets, policy });
+    mail.passes(minutes(10));
+    expect(mail.decision()).toMatchObject({ kind: 'hold', reason: 'healthy' });
+    mail.behaves('spam-v1', { success: 0 });
+    mail.until('failover', seconds(20));
+  });
+});
+
+describe('a resource runs short', () => {
+  const policy = `
+resources:
+  memory: { value: m, warning_threshold: 80, critical_threshold: 100, clear_below: 70, for_seconds: 60 }
+`;
+  const memory = (value: number) => ({ resources: { memory: value } });
+
+  test('a warning moves nothing', () => {
+    const mail = tell({ targets, policy });
+    mail.passes(minutes(10));
+    mail.behaves('spam-v1', memory(90));
+    const decision = mail.until('warning', minutes(2));
+    expect(decision.words).toBe('spam-v1: memory 90 above 80 for 60 s');
+    mail.passes(hours(1));
+    expect(mail.changes()).toEqual([]);
+  });
+
+  test('critical drives a failover after its time; the primary returns when it is over, not before', () => {
+    const mail = tell({ targets, policy });
+    mail.behaves('spam-v1', memory(50));
+    mail.passes(minutes(10));
+    mail.behaves('spam-v1', memory(120));
+    const fullAt = mail.now();
+    const decision = mail.until('failover', minutes(2));
+    expect(decision).toMatchObject({ signal: 'memory', from: 'spam-v1', to: 'spam-v2' });
+    expect(decision.words).toMatch(/^spam-v1: memory 120 above 100 for 60 s; spam-v2 takes over/);
+    expect(mail.now() - fullAt).toBe(seconds(65));
+    mail.passes(hours(1));
+    expect(mail.decision()).toMatchObject({ kind: 'hold', reason: 'primary_not_vetted' });
+    expect(mail.decision().words).toMatch(
+      /^spam-v2 serves; spam-v1 is not tried: memory 120 above 100 for \d+ s$/,
+    );
+    mail.behaves('spam-v1', memory(60));
+    const returned = mail.until('failback', hours(1));
+    expect(returned.words).toContain('memory 60)');
+  });
+
+  test('short again while it proves itself sends the primary back', () => {
+    const mail = tell({ targets, policy });
+    mail.passes(minutes(10));
+    mail.behaves('spam-v1', memory(120));
+    mail.until('failover', minutes(2));
+    mail.behaves('spam-v1', memory(60));
+    mail.until('probe', minutes(20));
+    mail.behaves('spam-v1', memory(120));
+    expect(mail.until('failover', minutes(2))).toMatchObject({ reason: 'canary_degraded', signal: 'memory' });
+  });
+
+  test('a backup that is short of it is passed over', () => {
+    const mail = tell({ targets, policy });
+    mail.behaves('spam-v2', memory(120));
+    mail.passes(minutes(10));
+    mail.behaves('spam-v1', { success: 0 });
+    expect(mail.until('failover', minutes(1))).toMatchObject({ from: 'spam-v1', to: 'spam-v3' });
   });
 });
 

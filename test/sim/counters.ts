@@ -51,6 +51,8 @@ export function answered(at: number, latest: readonly Scraped[]): RawTick {
       page ? [{ labels: target, value: page.startedAt / 1000 }] : [],
     ),
     counters: latest.flatMap(({ page }) => page?.counters ?? []),
+    gauges: new Map(),
+    failures: new Map(),
   };
 }
 

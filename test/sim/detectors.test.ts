@@ -16,7 +16,7 @@ function reading(requests: number, failed: number): SignalReadings {
     vantage: 'server',
     levels: { warning: counts, critical: counts },
   };
-  return { success, latency: absent, accuracy: absent };
+  return { success, latency: absent, accuracy: absent, feedback: absent };
 }
 
 /** The ticks (from 1) at which it fired, for one reading a tick of 5 s. */

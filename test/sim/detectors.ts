@@ -72,7 +72,7 @@ export function windowed(name: Exclude<DetectorName, 'ours'>, { policy, signals 
       };
       for (const { signal, level, part } of parts) {
         const reading = readings[signal.name];
-        if (reading.kind === 'counts') part.add(reading.levels[level]);
+        if (reading?.kind === 'counts') part.add(reading.levels[level]);
         else part.add([]);
         const is = exceeded(part.requests(), part.bad(), signal.levels[level].allowedBad);
         const stood = part.heldTicks > forTicks;

@@ -4,6 +4,12 @@ import type { Driven, Outcomes } from './requests.ts';
 
 const undriven: Reading = { kind: 'absent', reason: 'the scenario says nothing about it' };
 
+/** No scenario has ratings; counters say it in these words. */
+const unrated: Reading = {
+  kind: 'absent',
+  reason: 'no feedback series of this model at a target that was scraped lately',
+};
+
 /** The readings that exact increments of counters would give, without the counters. */
 export function directReadings(driven: Driven, outcomes: Outcomes, scores: Int32Array): SignalReadings {
   const { requests, failed, slowWarning, slowCritical } = outcomes;
@@ -13,6 +19,7 @@ export function directReadings(driven: Driven, outcomes: Outcomes, scores: Int32
       ? counts(twoSided(requests, slowWarning), twoSided(requests, slowCritical))
       : undriven,
     accuracy: driven.accuracy ? bothLevels(scoreObservations(scores)) : undriven,
+    feedback: unrated,
   };
 }
 

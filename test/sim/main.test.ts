@@ -58,6 +58,9 @@ test.each([
   [['--detector', 'oracle'], /there is no "oracle"; known: ours, naive/],
   [['--repeat', 'many'], /"many" is no whole number from 1 on/],
   [['--reprot', 'x'], /--reprot/],
+  [['--paths', '9'], /--paths: "9" says nothing beside scenarios/],
+  [['--guarantee', '--repeat', '9'], /--repeat: "9" says nothing beside --guarantee/],
+  [['--guarantee', '--years', '0'], /"0" is no whole number from 1 on/],
 ])('%j is refused', async (args, words) => {
   const { code, stderr } = await simulate(...args);
   expect(code).toBe(2);
@@ -65,6 +68,8 @@ test.each([
 });
 
 test('the help names every option, the format every key', async () => {
-  expect((await simulate('--help')).stdout).toMatch(/--detector[\s\S]*--repeat[\s\S]*--seed[\s\S]*--report/);
+  expect((await simulate('--help')).stdout).toMatch(
+    /--detector[\s\S]*--repeat[\s\S]*--seed[\s\S]*--report[\s\S]*--guarantee[\s\S]*--paths/,
+  );
   expect((await simulate('--format')).stdout).toMatch(/labels_per_request[\s\S]*scrape\.jitter/);
 });

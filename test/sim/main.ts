@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type DetectorName, detectorNames } from './detectors.ts';
 import { goalsOf, goalsTable } from './goals.ts';
+import { guarantee } from './guarantee/guarantee.ts';
+import { guaranteeTables } from './guarantee/table.ts';
 import { loadScenario, type Scenario } from './scenario.ts';
 import { format } from './scenario-file.ts';
 import { simulate } from './simulate.ts';
@@ -12,6 +14,7 @@ import { tableOf } from './table.ts';
 const shipped = new URL('scenarios/', import.meta.url);
 
 const usage = `npm run simulate -- [FILE…] [options]
+npm run simulate -- --guarantee [options]
 
 Drives the controller's own detector and decisions through simulated traffic and counts what matters: false alarms per
 model-year, recall, delay beside the best that any method can have, switches, failed requests. Without files: all
@@ -25,13 +28,32 @@ scenarios of test/sim/scenarios.
   --threads N        default: one a core
   --format           what a scenario file may say
   --help             this text
+
+With --guarantee it shows that the false-alarm budgets are kept by a model whose requests all lie exactly at the
+threshold: one alarm in 1000 years by importance sampling, checked against plain simulation where alarms are frequent,
+and one a year by playing model-years. About an hour and a half of one core; exit code 1 where it is not shown.
+
+  --paths N          paths of importance sampling at each boundary (default 200)
+  --years N          model-years to play at each rate (default 15)
 `;
 
-interface Options {
+type Options = ScenarioOptions | GuaranteeOptions;
+
+interface ScenarioOptions extends CommonOptions {
+  readonly kind: 'scenarios';
   readonly files: readonly string[];
   readonly detectors: readonly DetectorName[];
   readonly repeat?: number;
   readonly healthyYears?: number;
+}
+
+interface GuaranteeOptions extends CommonOptions {
+  readonly kind: 'guarantee';
+  readonly paths: number;
+  readonly years: number;
+}
+
+interface CommonOptions {
   readonly seed: number;
   readonly threads: number;
   readonly report?: string;
@@ -52,31 +74,70 @@ async function main(argv: readonly string[]): Promise<number> {
     console.log(options);
     return 0;
   }
-  const scenarios = await loadAll(options.files);
-  const { report, ...how } = options;
+  switch (options.kind) {
+    case 'scenarios':
+      return playScenarios(options);
+    case 'guarantee':
+      return showGuarantee(options);
+  }
+}
+
+async function playScenarios({ files, report, ...how }: ScenarioOptions): Promise<number> {
+  const scenarios = await loadAll(files);
   const results = await simulate(scenarios, { ...how, progress: showProgress() });
   const goals = goalsOf(results);
   console.log(tableOf(results));
   if (goals.length > 0) console.log(`\n${goalsTable(goals)}`);
-  if (report !== undefined) await writeFile(report, `${JSON.stringify({ results, goals }, undefined, 2)}\n`);
+  await writeReport(report, { results, goals });
   return 0;
+}
+
+async function showGuarantee({ report, ...how }: GuaranteeOptions): Promise<number> {
+  const shown = await guarantee({ ...how, progress: showProgress });
+  console.log(guaranteeTables(shown));
+  await writeReport(report, shown);
+  return shown.notShown.length === 0 ? 0 : 1;
+}
+
+async function writeReport(file: string | undefined, content: object): Promise<void> {
+  if (file !== undefined) await writeFile(file, `${JSON.stringify(content, undefined, 2)}\n`);
 }
 
 function readOptions(argv: readonly string[]): Options | string {
   const { values, positionals } = parsed(argv);
   if (values.help) return usage;
   if (values.format) return formatHelp();
-  return {
-    files: positionals,
-    detectors: detectorsOf(values.detector ?? 'ours,naive'),
+  const common = {
     seed: wholeNumber('seed', values.seed ?? '1', 0),
     threads: wholeNumber('threads', values.threads ?? String(availableParallelism()), 1),
+    ...(values.report !== undefined && { report: values.report }),
+  };
+  if (values.guarantee) {
+    refuseBeside('--guarantee', {
+      FILE: positionals[0],
+      '--detector': values.detector,
+      '--repeat': values.repeat,
+      '--healthy-years': values['healthy-years'],
+    });
+    const paths = wholeNumber('paths', values.paths ?? '200', 2);
+    return { kind: 'guarantee', ...common, paths, years: wholeNumber('years', values.years ?? '15', 1) };
+  }
+  refuseBeside('scenarios', { '--paths': values.paths, '--years': values.years });
+  return {
+    kind: 'scenarios',
+    ...common,
+    files: positionals,
+    detectors: detectorsOf(values.detector ?? 'ours,naive'),
     ...(values.repeat !== undefined && { repeat: wholeNumber('repeat', values.repeat, 1) }),
     ...(values['healthy-years'] !== undefined && {
       healthyYears: wholeNumber('healthy-years', values['healthy-years'], 1),
     }),
-    ...(values.report !== undefined && { report: values.report }),
   };
+}
+
+function refuseBeside(what: string, given: Readonly<Record<string, string | undefined>>): void {
+  for (const [option, value] of Object.entries(given))
+    if (value !== undefined) throw new UsageError(`${option}: "${value}" says nothing beside ${what}`);
 }
 
 function parsed(argv: readonly string[]) {
@@ -93,6 +154,9 @@ function parsed(argv: readonly string[]) {
         seed: text,
         threads: text,
         report: text,
+        guarantee: flag,
+        paths: text,
+        years: text,
         format: flag,
         help: flag,
       },
@@ -144,7 +208,7 @@ async function shippedFiles(): Promise<string[]> {
 }
 
 /** On a terminal one line that moves; elsewhere a line at every tenth. */
-function showProgress(): (share: number) => void {
+function showProgress(part?: string): (share: number) => void {
   const begun = performance.now();
   const { stderr } = process;
   let shown = 0;
@@ -153,7 +217,7 @@ function showProgress(): (share: number) => void {
     if (parts === shown) return;
     shown = parts;
     const seconds = Math.round((performance.now() - begun) / 1000);
-    const text = `simulate: ${Math.floor(100 * share)} % after ${seconds} s`;
+    const text = `simulate: ${part === undefined ? '' : `${part}: `}${Math.floor(100 * share)} % after ${seconds} s`;
     stderr.write(stderr.isTTY ? `\r${text}${share === 1 ? '\n' : ''}` : `${text}\n`);
   };
 }

@@ -1,32 +1,31 @@
 import { Worker } from 'node:worker_threads';
-import type { Job } from './run.ts';
-import type { Scenario } from './scenario.ts';
-import type { Score } from './score.ts';
 
-/** One job for a worker; `index` is its place in the answer. */
-export interface Task {
+/** One task for a worker; `index` is its place in the answer. */
+export interface Numbered<Task> {
   readonly index: number;
-  /** Index into the scenarios. */
-  readonly scenario: number;
-  readonly job: Job;
+  readonly task: Task;
 }
 
-/** Runs the tasks over that many threads. Scores come back in the order of the tasks, whoever ran them. */
-export async function runAll(
-  scenarios: readonly Scenario[],
-  tasks: readonly Omit<Task, 'index'>[],
+/**
+ * Runs the tasks over that many threads of a script. Answers come back in the order of the tasks, whoever gave them.
+ * @param shared what every thread gets once
+ */
+export async function runAll<Task, Answer>(
+  script: URL,
+  shared: unknown,
+  tasks: readonly Task[],
   threads: number,
-  done: (task: Omit<Task, 'index'>) => void,
-): Promise<Score[]> {
-  const scores: Score[] = new Array(tasks.length);
+  done: (task: Task) => void,
+): Promise<Answer[]> {
+  const answers: Answer[] = new Array(tasks.length);
   let next = 0;
   const workers = Array.from(
     { length: Math.min(threads, tasks.length) },
-    () => new Worker(new URL('./worker.ts', import.meta.url), { workerData: scenarios }),
+    () => new Worker(script, { workerData: shared }),
   );
   const feed = (worker: Worker) => {
     const index = next++;
-    if (index < tasks.length) worker.postMessage({ index, ...tasks[index]! } satisfies Task);
+    if (index < tasks.length) worker.postMessage({ index, task: tasks[index]! } satisfies Numbered<Task>);
     return index < tasks.length;
   };
   const work = workers.map(
@@ -34,8 +33,8 @@ export async function runAll(
       new Promise<void>((resolve, reject) => {
         worker.on('error', reject);
         worker.on('exit', code => reject(new Error(`a worker ended early with exit code ${code}`)));
-        worker.on('message', ({ index, score }: { index: number; score: Score }) => {
-          scores[index] = score;
+        worker.on('message', ({ index, answer }: { index: number; answer: Answer }) => {
+          answers[index] = answer;
           done(tasks[index]!);
           if (!feed(worker)) resolve();
         });
@@ -44,7 +43,7 @@ export async function runAll(
   );
   try {
     await Promise.all(work);
-    return scores;
+    return answers;
   } finally {
     await Promise.all(workers.map(worker => worker.terminate()));
   }

@@ -46,7 +46,7 @@ export function drawOutcomes(
 }
 
 /** Edge by edge: how many of the rest fall on this one. */
-function multinomial(random: Random, n: number, chances: Float64Array, into: Int32Array): void {
+export function multinomial(random: Random, n: number, chances: Float64Array, into: Int32Array): void {
   into.fill(0);
   let left = n;
   let chanceLeft = 1;

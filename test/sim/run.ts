@@ -1,7 +1,6 @@
 import type { Policy, Signal } from '@relaycore/rules';
 import { assess, newModelState } from '../../controller/src/assess/assess.ts';
-import type { CounterMemory } from '../../controller/src/read/increments.ts';
-import { readTick } from '../../controller/src/read/tick.ts';
+import { readTick, type TickMemory } from '../../controller/src/read/tick.ts';
 import type { SignalReadings } from '../../controller/src/types.ts';
 import { type ConditionsSource, conditionsOf, type EdgesMs, edgesOf } from './conditions.ts';
 import { answered, countersSource, type Scraped } from './counters.ts';
@@ -148,7 +147,7 @@ export function fromCounters(
   const sources = lots.map(({ random }, i) =>
     countersSource({ scenario, model: names[i]!, driven, edges, epochMs, onScrape }, random),
   );
-  let memory: CounterMemory | undefined;
+  let memory: TickMemory | undefined;
   return {
     tick: (target, fromMs, toMs, meanRequests) =>
       sources[target]!.tick(fromMs, toMs, meanRequests, lots[target]!.conditions),
@@ -218,7 +217,7 @@ function evidenceThreshold(policy: Policy, level: Scenario['level']): number {
     model: 'primary',
     signals: policy.defaults,
     policy,
-    readings: { success: absent, latency: absent, accuracy: absent },
+    readings: { success: absent, latency: absent, accuracy: absent, feedback: absent },
     at: epochMs,
   });
   return assessment.signals[0]!.levels[level].evidenceThreshold;

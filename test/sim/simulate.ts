@@ -1,7 +1,9 @@
 import type { DetectorName } from './detectors.ts';
-import { runAll, type Task } from './pool.ts';
+import { runAll } from './pool.ts';
 import type { Scenario } from './scenario.ts';
+import type { Score } from './score.ts';
 import { msPerYear, type Result, type Row, resultOf } from './summary.ts';
+import type { ScenarioTask } from './worker.ts';
 
 export interface SimulateOptions {
   readonly detectors: readonly DetectorName[];
@@ -14,6 +16,8 @@ export interface SimulateOptions {
   /** Share of the simulated time that is done. */
   readonly progress: (share: number) => void;
 }
+
+const worker = new URL('./worker.ts', import.meta.url);
 
 /** Every scenario at every rate under every detector, as many repeats as it says; one result each. */
 export async function simulate(scenarios: readonly Scenario[], options: SimulateOptions): Promise<Result[]> {
@@ -29,7 +33,7 @@ export async function simulate(scenarios: readonly Scenario[], options: Simulate
   const tasks = rows.flatMap(({ index, repeats, row: { rate, detector } }) =>
     Array.from(
       { length: repeats },
-      (_, repeat): Omit<Task, 'index'> => ({
+      (_, repeat): ScenarioTask => ({
         scenario: index,
         job: { rate, detector, repeat, seed: options.seed },
       }),
@@ -37,10 +41,11 @@ export async function simulate(scenarios: readonly Scenario[], options: Simulate
   );
   const totalMs = tasks.reduce((sum, { scenario }) => sum + scenarios[scenario]!.durationMs, 0);
   let doneMs = 0;
-  const scores = await runAll(scenarios, tasks, options.threads, ({ scenario }) => {
+  const done = ({ scenario }: ScenarioTask) => {
     doneMs += scenarios[scenario]!.durationMs;
     options.progress(doneMs / totalMs);
-  });
+  };
+  const scores = await runAll<ScenarioTask, Score>(worker, scenarios, tasks, options.threads, done);
   let first = 0;
   return rows.map(({ repeats, row }) => {
     first += repeats;

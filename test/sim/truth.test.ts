@@ -27,8 +27,8 @@ test('for scores that are only 0 or 1 both bounds agree', () => {
 test('a step is an incident from its time to its end', async () => {
   const { incidents } = await exampleStage();
   expect(incidents).toMatchObject([[{ startMs: 1_800_000, settledMs: 1_800_000, endMs: 3_600_000 }]]);
-  // ln 6 is added for six streams of a model.
-  expect(incidents[0]![0]!.bound).toBeCloseTo((evidence + Math.log(6)) / klBernoulli(0.5, 0.05), 1);
+  // ln 4 is added for the four signals of a model.
+  expect(incidents[0]![0]!.bound).toBeCloseTo((evidence + Math.log(4)) / klBernoulli(0.5, 0.05), 1);
 });
 
 test('a drift is one from where it crosses the threshold', async () => {

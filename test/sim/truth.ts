@@ -143,6 +143,8 @@ function meanBadness(
       return quality.latency && slow[level];
     case 'accuracy':
       return quality.score && scores.reduce((sum, chance, i) => sum + chance * (1 - i / scoreSteps), 0);
+    default:
+      return undefined; // no scenario has ratings, or signals of its own
   }
 }
 

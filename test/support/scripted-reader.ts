@@ -1,7 +1,7 @@
-import { loadPolicy, type Policy, type SignalName } from '@relaycore/rules';
+import { loadPolicy, type Policy } from '@relaycore/rules';
 import type { Prober } from '../../controller/src/read/probes.ts';
 import type { Reader } from '../../controller/src/read/prometheus.ts';
-import type { Readings, SignalReadings } from '../../controller/src/types.ts';
+import type { Readings, ResourceReadings, SignalReadings } from '../../controller/src/types.ts';
 
 /** A policy from its YAML; throws with its problems when there are any. */
 export function policyOf(yaml: string): Policy {
@@ -16,6 +16,8 @@ export type Behaviour = 'good' | 'failing' | 'silent';
 export interface ScriptedReader extends Reader {
   /** How each model behaves from now on; good unless stated. */
   behave(behaviours: Readonly<Record<string, Behaviour>>): void;
+  /** Values of resources by model, from now on. */
+  uses(resources: Readonly<Record<string, Readonly<Record<string, number>>>>): void;
   /** Why nothing can be read, until told otherwise. */
   fail(problem: string | undefined): void;
   /** How often it was read. */
@@ -25,11 +27,15 @@ export interface ScriptedReader extends Reader {
 /** Says what the test wants, without a Prometheus. */
 export function scriptedReader(): ScriptedReader {
   let script: Readonly<Record<string, Behaviour>> = {};
+  let used: Parameters<ScriptedReader['uses']>[0] = {};
   let problem: string | undefined;
   let reads = 0;
   return {
     behave(behaviours) {
       script = { ...script, ...behaviours };
+    },
+    uses(resources) {
+      used = resources;
     },
     fail(reason) {
       problem = reason;
@@ -41,9 +47,21 @@ export function scriptedReader(): ScriptedReader {
         model =>
           [model, signalReadings(problem === undefined ? (script[model] ?? 'good') : 'silent')] as const,
       );
-      return { at, queries: {}, models: new Map(models), ...(problem !== undefined && { problem }) };
+      return {
+        at,
+        queries: {},
+        models: new Map(models),
+        resources: resourceReadings(used),
+        ...(problem !== undefined && { problem }),
+      };
     },
   };
+}
+
+function resourceReadings(used: Parameters<ScriptedReader['uses']>[0]): ResourceReadings {
+  const values = (resources: Readonly<Record<string, number>>) =>
+    new Map(Object.entries(resources).map(([name, value]) => [name, { value, instance: 'a:1' }]));
+  return new Map(Object.entries(used).map(([model, resources]) => [model, values(resources)]));
 }
 
 function signalReadings(behaviour: Behaviour): SignalReadings {
@@ -54,12 +72,12 @@ function signalReadings(behaviour: Behaviour): SignalReadings {
     vantage: 'gateway',
     levels: { warning: observed, critical: observed },
   } as const;
-  const readings: Record<SignalName, SignalReadings[SignalName]> = {
+  return {
     success: behaviour === 'silent' ? absent : success,
     latency: absent,
     accuracy: absent,
+    feedback: absent,
   };
-  return readings;
 }
 
 /** Nothing is probed: evidence from traffic has to vouch for the targets. */

@@ -27,8 +27,12 @@ export interface ServerOptions {
 /**
  * Starts Prometheus on a free port of the loopback and waits until it is ready. POST /-/reload is open, and remote
  * writes are received.
+ * @param features that are not on by default, such as `exemplar-storage`
  */
-export async function startPrometheus({ config, folder, port }: ServerOptions): Promise<RunningServer> {
+export async function startPrometheus(
+  { config, folder, port }: ServerOptions,
+  features: readonly string[] = [],
+): Promise<RunningServer> {
   const configPath = await writeConfig(folder, 'prometheus.yml', config);
   return startOn(port, 'Prometheus', ['prometheus'], folder, 'http', address => [
     `--config.file=${configPath}`,
@@ -36,6 +40,7 @@ export async function startPrometheus({ config, folder, port }: ServerOptions): 
     `--web.listen-address=${address}`,
     '--web.enable-lifecycle',
     '--web.enable-remote-write-receiver',
+    ...features.map(feature => `--enable-feature=${feature}`),
   ]);
 }
 

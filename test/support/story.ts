@@ -1,6 +1,8 @@
-import { loadPolicy, type Policy, type Signal } from '@relaycore/rules';
+import { loadPolicy, type Mode, type Policy, type Signal } from '@relaycore/rules';
 import { assess, type ModelState, newModelState } from '../../controller/src/assess/assess.ts';
+import { type GaugeStates, withGauges } from '../../controller/src/assess/gauges.ts';
 import { decide } from '../../controller/src/decide/decide.ts';
+import { endOf, expiryOf, isSameChange, mayPropose } from '../../controller/src/decide/propose.ts';
 import { allTo } from '../../controller/src/decide/weights.ts';
 import {
   type Assessment,
@@ -9,7 +11,10 @@ import {
   isChange,
   type Observation,
   type ProbeResult,
+  type Proposal,
+  type ProposalStatus,
   type Reading,
+  type ResourceReadings,
   type RouteState,
   type SignalReadings,
 } from '../../controller/src/types.ts';
@@ -26,6 +31,10 @@ export interface Behaviour {
   readonly slow: number;
   /** Mean score of the answers, of which one in ten is scored. */
   readonly accuracy: number;
+  /** Mean badness of the signals that the policy adds. */
+  readonly custom: Readonly<Record<string, number>>;
+  /** Values of the resources that are seen of it. */
+  readonly resources: Readonly<Record<string, number>>;
   /** Why nothing can be read about it, when nothing can. */
   readonly unseen: string | undefined;
 }
@@ -37,6 +46,7 @@ export interface StoryOptions {
   readonly policy?: string;
   /** YAML of the route's failback, in braces. */
   readonly failback?: string;
+  readonly mode?: Mode;
   readonly requestsPerSecond?: number;
 }
 
@@ -60,17 +70,31 @@ export interface Story {
   until(what: Decision['kind'] | Decision['reason'], ms: number): Decision;
   /** A person commits another state, as the API does. */
   person(change: Partial<RouteState>): void;
+  /** A person freezes the route, or lifts what is on it: the traffic and the generation stay. */
+  hand(hand: Pick<RouteState, 'override' | 'freeze'>): void;
+  /** What was left to a person so far, oldest first. */
+  proposals(): readonly Proposal[];
+  /** A person says yes to the open proposal, and it is done if it is still decided; or no. */
+  answers(answer: 'approved' | 'rejected'): void;
 }
 
-const healthy: Behaviour = { success: 0.99, slow: 0.005, accuracy: 0.95, unseen: undefined };
+const healthy: Behaviour = {
+  success: 0.99,
+  slow: 0.005,
+  accuracy: 0.95,
+  custom: {},
+  resources: {},
+  unseen: undefined,
+};
 
 export function tell({
   targets,
   policy: extra = '',
   failback = '{}',
+  mode = 'auto',
   requestsPerSecond = 10,
 }: StoryOptions): Story {
-  const policy = policyOf(targets, extra, failback);
+  const policy = policyOf(targets, extra, `failback: ${failback}, mode: ${mode}`);
   const route = policy.routes.mail!;
   const { tickMs } = policy.detection;
   const behaviours = new Map(targets.map(model => [model, healthy]));
@@ -78,12 +102,16 @@ export function tell({
   const failedSince = new Map<string, number>();
   const recoveredAt = new Map<string, number>();
   const models = new Map<string, ModelState>();
-  const assessments = new Map<string, Assessment>();
+  const assessed = new Map<string, Assessment>();
+  let assessments: ReadonlyMap<string, Assessment> = assessed;
+  let gauges: GaugeStates = new Map();
   const changes: (Change & { at: number })[] = [];
+  const proposals: Proposal[] = [];
   const carried = new Map<string, number>();
   let rate = requestsPerSecond;
   let now = Date.parse('2026-11-02T08:00:00Z');
   let decision: Decision | undefined;
+  let decidedSince = now;
   let state: RouteState = {
     route: route.name,
     generation: 0,
@@ -102,9 +130,10 @@ export function tell({
   }
 
   function readings(model: string): SignalReadings {
-    const { success, slow, accuracy, unseen } = behaviours.get(model)!;
+    const { success, slow, accuracy, custom, unseen } = behaviours.get(model)!;
+    const feedback = absent(unseen ?? 'nobody rates it');
     if (unseen !== undefined)
-      return { success: absent(unseen), latency: absent(unseen), accuracy: absent(unseen) };
+      return { success: absent(unseen), latency: absent(unseen), accuracy: absent(unseen), feedback };
     const share = (state.weights[model] ?? 0) / 10_000;
     const requests = whole(`${model} requests`, (rate * share * tickMs) / 1000);
     const scores = whole(`${model} scores`, requests / 10);
@@ -112,7 +141,23 @@ export function tell({
       success: counts(requests, whole(`${model} failed`, requests * (1 - success))),
       latency: counts(requests, whole(`${model} slow`, requests * slow)),
       accuracy: counts(scores, whole(`${model} wrong`, scores * (1 - accuracy))),
+      feedback,
+      ...Object.fromEntries(
+        Object.entries(custom).map(([name, bad]) => [
+          name,
+          counts(requests, whole(`${model} ${name}`, requests * bad)),
+        ]),
+      ),
     };
+  }
+
+  function resources(): ResourceReadings {
+    return new Map(
+      [...behaviours].map(([model, { resources }]) => [
+        model,
+        new Map(Object.entries(resources).map(([name, value]) => [name, { value }])),
+      ]),
+    );
   }
 
   function tick(): void {
@@ -130,9 +175,13 @@ export function tell({
         at: now,
         ...(proving && { provingSince: phase.since }),
       });
-      assessments.set(model, assessment);
+      assessed.set(model, assessment);
     }
+    const next = withGauges(assessed, gauges, { policy, readings: { at: now, resources: resources() } });
+    gauges = next.states;
+    assessments = next.assessments;
     const { intervalMs, timeoutMs } = policy.probes;
+    const before = decision;
     decision = decide({
       route,
       state,
@@ -142,9 +191,40 @@ export function tell({
       freshMs: intervalMs * 3 + timeoutMs,
     });
     mustHold(decision, targets);
-    if (!isChange(decision)) return;
+    if (before?.reason !== decision.reason) decidedSince = now;
+    if (mode !== 'auto') propose(decision);
+    else if (isChange(decision)) change(decision);
+  }
+
+  function change(decision: Change): void {
+    const { freeze } = state;
     changes.push({ ...decision, at: now });
-    state = { route: route.name, generation: state.generation + 1, ...decision.next, updatedAt: now };
+    const generation = state.generation + 1;
+    state = { route: route.name, generation, ...decision.next, ...(freeze && { freeze }), updatedAt: now };
+  }
+
+  /** As the controller follows its proposals, with a list for a table. */
+  function propose(decision: Decision): void {
+    const following = { route, decision, now };
+    const open = openProposal();
+    const end = open && endOf(open, following);
+    if (open && end) close(open, end);
+    if (!isChange(decision) || (open && !end)) return;
+    const refused = proposals.findLast(
+      proposal => isSameChange(proposal, decision) && ['rejected', 'expired'].includes(proposal.status),
+    );
+    if (!mayPropose(decision, refused, following, decidedSince)) return;
+    const { kind, from, to, words } = decision;
+    const expiresAt = expiryOf(route, now);
+    const [id, proposedAt] = [proposals.length + 1, now];
+    const { generation } = state;
+    const about = { id, route: route.name, generation, mode, kind, from, to, words, decision };
+    proposals.push({ ...about, status: 'open', proposedAt, ...(expiresAt !== undefined && { expiresAt }) });
+  }
+
+  const openProposal = () => proposals.find(({ status }) => status === 'open');
+  function close(proposal: Proposal, status: ProposalStatus): void {
+    proposals[proposals.indexOf(proposal)] = { ...proposal, status, closedAt: now };
   }
 
   function recovered(model: string): { recoveredAt?: number } {
@@ -203,15 +283,32 @@ export function tell({
     person(change) {
       const { override: _ended, ...standing } = state;
       state = { ...standing, ...change, generation: state.generation + 1, updatedAt: now };
+      const open = openProposal();
+      if (open) close(open, 'superseded');
+    },
+    hand({ override, freeze }) {
+      const { override: _lifted, freeze: _thawed, ...standing } = state;
+      state = { ...standing, ...(override && { override }), ...(freeze && { freeze }) };
+    },
+    proposals: () => proposals,
+    answers(answer) {
+      const open = openProposal();
+      if (!open) throw new Error('no proposal is open');
+      if (answer === 'approved') {
+        if (!isChange(decision!) || !isSameChange(open, decision))
+          throw new Error(`it is no longer decided: ${decision!.words}`);
+        change(decision);
+      }
+      close(open, answer);
     },
   };
 }
 
-function policyOf(targets: readonly string[], extra: string, failback: string): Policy {
+function policyOf(targets: readonly string[], extra: string, route: string): Policy {
   const loaded = loadPolicy(`
 models: {${targets.map(model => `${model}: {}`).join(', ')}}
 routes:
-  mail: { targets: [${targets.join(', ')}], driver: { kind: dry-run }, failback: ${failback} }
+  mail: { targets: [${targets.join(', ')}], driver: { kind: dry-run }, ${route} }
 ${extra}`);
   if (loaded.kind === 'refused') throw new Error(JSON.stringify(loaded.problems));
   return loaded.policy;

@@ -4,9 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { counterQueries, freshnessQueries } from '@relaycore/rules';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { prometheusClient } from '../../controller/src/read/client.ts';
-import type { CounterMemory } from '../../controller/src/read/increments.ts';
 import { prometheusReader } from '../../controller/src/read/prometheus.ts';
-import { readTick } from '../../controller/src/read/tick.ts';
+import { readTick, type TickMemory } from '../../controller/src/read/tick.ts';
 import type { Readings } from '../../controller/src/types.ts';
 import { seeded } from '../sim/random.ts';
 import { temporaryFolder } from '../support/databases.ts';
@@ -168,7 +167,7 @@ const nothing = (): Tally =>
 async function count(ticks: readonly Tick[]): Promise<Tally> {
   const tally = nothing();
   const queries = counterQueries(policy);
-  let memory: CounterMemory | undefined;
+  let memory: TickMemory | undefined;
   for (const { at, server } of ticks) {
     const client = prometheusClient({ url: server.url, timeoutMs });
     const [scrapedAt, startedAt, ...counters] = await Promise.all([
@@ -176,7 +175,14 @@ async function count(ticks: readonly Tick[]): Promise<Tally> {
       client.instant('freshness', freshnessQueries.processStart, at),
       ...queries.map(({ signal, promql }) => client.instant(signal, promql, at)),
     ]);
-    const raw = { at, scrapedAt: scrapedAt!, startedAt: startedAt!, counters: counters.flat() };
+    const raw = {
+      at,
+      scrapedAt: scrapedAt!,
+      startedAt: startedAt!,
+      counters: counters.flat(),
+      gauges: new Map(),
+      failures: new Map(),
+    };
     const tick = readTick(policy, memory, server.url, raw);
     memory = tick.memory;
     addReadings(tally, tick);

@@ -1,46 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { pino } from 'pino';
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { answerOf, expectProblem, type Given, startApi } from '../../../test/support/api.ts';
 import { type StartedDatabase, startEmbedded } from '../../../test/support/databases.ts';
-import { type ManualClock, manualClock } from '../../../test/support/manual-clock.ts';
 import { eight, keptGenerations, upTo } from '../../../test/support/records.ts';
-import { policyOf, type ScriptedReader, scriptedReader } from '../../../test/support/scripted-reader.ts';
-import { ask, startServer } from '../../relay/fixture.ts';
-import { dryRunDriver } from '../apply/dry-run.ts';
-import { createLoop } from '../loop.ts';
 import type { Prober } from '../read/probes.ts';
 import { keepAlerts } from '../record/alerts.ts';
 import type { Database } from '../record/database.ts';
-import { createTelemetry } from '../telemetry.ts';
-import { createApi } from './app.ts';
-
-const policy = policyOf(`
-detection: { tick_seconds: 5, ingestion_lag_seconds: 0, hard_down: { failures: 10, seconds: 10 } }
-models: { spam-nb: { version: '1' }, spam-lr: { version: '2' }, chat-a: {} }
-routes:
-  mail-filter: { targets: [spam-nb, spam-lr] }
-  chat: { targets: [chat-a] }
-`);
-
-interface World {
-  readonly clock: ManualClock;
-  readonly reader: ScriptedReader;
-  readonly drivers: Map<string, ReturnType<typeof dryRunDriver>>;
-  ticks(count: number): Promise<void>;
-  /** Anything that the API is asked. */
-  ask(path: string, init?: RequestInit & { headers?: Record<string, string> }): Promise<Response>;
-  get(path: string): Promise<Answer>;
-  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly type: string | null;
-  // The tests look into answers of every kind; what they find is compared, never trusted.
-  readonly body: Record<string, unknown> & { readonly events?: Event[]; readonly alerts?: Event[] };
-}
-
-type Event = Record<string, unknown> & { readonly id: number };
 
 let started: StartedDatabase;
 beforeAll(async () => {
@@ -49,45 +14,7 @@ beforeAll(async () => {
 beforeEach(() => started.clear());
 afterAll(() => started.stop());
 
-async function world({
-  token,
-  database = started.database,
-}: {
-  token?: string;
-  database?: Database;
-} = {}): Promise<World> {
-  const clock = manualClock();
-  const reader = scriptedReader();
-  const log = pino({ level: 'silent' });
-  const drivers = new Map(Object.keys(policy.routes).map(name => [name, dryRunDriver()]));
-  const telemetry = createTelemetry(() => loop.status());
-  const parts = { policy, database, clock, telemetry, log, prober };
-  const loop = createLoop({ ...parts, reader, drivers });
-  const url = await startServer(createApi({ ...parts, loop, ...(token !== undefined && { token }) }));
-  onTestFinished(() => telemetry.close());
-  const here: World = {
-    clock,
-    reader,
-    drivers,
-    async ticks(count) {
-      for (let tick = 0; tick < count; tick++) {
-        clock.advance(5_000);
-        await loop.tick();
-      }
-    },
-    ask: (path, init) => ask(`${url}${path}`, init),
-    get: async path => answerOf(await here.ask(path)),
-    post: async (path, body, headers) =>
-      answerOf(
-        await here.ask(path, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json', ...headers },
-          body: typeof body === 'string' ? body : JSON.stringify(body),
-        }),
-      ),
-  };
-  return here;
-}
+const world = (given: Partial<Given> = {}) => startApi({ database: started.database, prober, ...given });
 
 const prober: Prober = {
   results: () =>
@@ -99,36 +26,11 @@ const prober: Prober = {
   stop: async () => undefined,
 };
 
-async function answerOf(response: Response): Promise<Answer> {
-  const body = (await response.json()) as Answer['body'];
-  return { status: response.status, type: response.headers.get('content-type'), body };
-}
-
 /** A good request; a test changes one thing. */
 const move = { route: 'mail-filter', target: 'spam-lr', reason: 'a trial', actor: 'ada' };
 const path = '/api/v1/performance/switch-model';
 const history = '/api/v1/performance/switch-history';
 const status = '/api/v1/performance/model-status';
-
-/** What every refusal has: the kind, what was wrong and the way out (RFC 9457). */
-function expectProblem(
-  answer: Answer,
-  statusCode: number,
-  code: string,
-  detail: RegExp | string,
-  remedy: RegExp,
-) {
-  expect(answer.status).toBe(statusCode);
-  expect(answer.type).toMatch(/^application\/problem\+json/);
-  expect(answer.body).toMatchObject({
-    type: `urn:relaycore:problem:${code}`,
-    title: code.replaceAll('_', ' '),
-    status: statusCode,
-    detail: expect.stringMatching(detail),
-    remedy: expect.stringMatching(remedy),
-    instance: expect.stringMatching(/^\//),
-  });
-}
 
 describe('model-status', () => {
   test('before the first assessment says so', async () => {
@@ -193,10 +95,43 @@ describe('model-status', () => {
             },
             { signal: 'latency', verdict: 'unknown', reason: 'nothing was measured' },
             { signal: 'accuracy', verdict: 'unknown' },
+            { signal: 'feedback', verdict: 'unknown' },
           ],
         },
         { model_id: 'spam-lr', verdict: 'healthy', probe: { result: 'passed' } },
         { model_id: 'chat-a', probe: { result: 'failed', reason: 'answered 500', failures: 2 } },
+      ],
+    });
+  });
+
+  test('shows resources beside the signals, with the instance and what would end it', async () => {
+    const here = await world();
+    here.reader.uses({ 'spam-nb': { gpu_memory: 0.99 } });
+    await here.ticks(13);
+    expect((await here.get(status)).body).toMatchObject({
+      models: [
+        {
+          verdict: 'warning',
+          reason: 'gpu_memory',
+          signals: [{ signal: 'success', verdict: 'healthy' }, {}, {}, {}],
+          resources: [
+            {
+              resource: 'gpu_memory',
+              verdict: 'warning',
+              reason: null,
+              value: 0.99,
+              instance: 'a:1',
+              seen_at: new Date(here.clock.now()).toISOString(),
+              since: new Date(here.clock.now()).toISOString(),
+              warning_threshold: 0.95,
+              critical_threshold: null,
+              clear_below: 0.855,
+              for_seconds: 60,
+            },
+          ],
+        },
+        { resources: [] },
+        {},
       ],
     });
   });

@@ -4,13 +4,24 @@ import type { Logger } from 'pino';
 import { noticesOf, webhookPayload } from '../alert/receiver.ts';
 import { messageOf, Refusal } from '../errors.ts';
 import { keepAlerts, listAlerts } from '../record/alerts.ts';
+import { listAudit, verifyAudit } from '../record/audit.ts';
+import { listProposals } from '../record/proposals.ts';
 import { listSwitchEvents } from '../record/switch-events.ts';
 import type { Telemetry } from '../telemetry.ts';
-import { alertsRequest, historyRequest, idempotencyKeyOf, parseRequest, switchRequest } from './requests.ts';
-import { type SwitchParts, switchModel } from './switch-model.ts';
-import { alertView, modelView, routeView, switchEventView } from './views.ts';
+import type { HandParts } from './by-hand.ts';
+import { explain } from './explain.ts';
+import { hands } from './hands.ts';
+import {
+  alertsRequest,
+  auditRequest,
+  explainRequest,
+  historyRequest,
+  parseRequest,
+  proposalsRequest,
+} from './requests.ts';
+import { alertView, auditView, modelView, proposalView, routeView, switchEventView } from './views.ts';
 
-export interface ApiParts extends SwitchParts {
+export interface ApiParts extends HandParts {
   readonly telemetry: Telemetry;
   readonly log: Logger;
   /** Demanded as bearer token when given. */
@@ -40,7 +51,8 @@ export function createApi(parts: ApiParts): Express {
   return app;
 }
 
-function performance({ policy, loop, database, prober, clock }: ApiParts): express.Router {
+function performance(parts: ApiParts): express.Router {
+  const { policy, loop, database, prober, clock } = parts;
   const router = express.Router();
   router.get('/model-status', (_request, response) => {
     const { at, problem, assessments, routes, incident } = loop.status();
@@ -50,7 +62,7 @@ function performance({ policy, loop, database, prober, clock }: ApiParts): expre
       incident: incident
         ? { since: new Date(incident.since).toISOString(), models: [...incident.models] }
         : null,
-      routes: Object.keys(policy.routes).map(name => routeView(policy, name, routes.get(name))),
+      routes: Object.keys(policy.routes).map(name => routeView(policy, name, routes.get(name), clock.now())),
       models: [...assessments.values()].map(assessment =>
         modelView(assessment, prober.results().get(assessment.model)),
       ),
@@ -66,10 +78,32 @@ function performance({ policy, loop, database, prober, clock }: ApiParts): expre
     const alerts = await listAlerts(database, defined(filter));
     response.json({ alerts: alerts.map(alertView), next_before: nextPage(alerts, filter.limit) });
   });
-  router.post('/switch-model', async (request, response) => {
-    const key = idempotencyKeyOf(request.get('idempotency-key'));
-    const body = parseRequest(switchRequest, request.body);
-    response.json(await switchModel({ policy, loop, database, clock, prober }, body, key));
+  router.use(hands(parts));
+  router.use(reviews(parts));
+  return router;
+}
+
+/** What was decided, what waits for a person, and what people did. */
+function reviews(parts: ApiParts): express.Router {
+  const { database } = parts;
+  const router = express.Router();
+  router.get('/routes/:route/explain', async (request, response) => {
+    const asked = parseRequest(explainRequest, { ...request.query, ...request.params });
+    response.json(await explain(parts, asked));
+  });
+  router.get('/proposals', async (request, response) => {
+    const filter = parseRequest(proposalsRequest, request.query);
+    const proposals = await listProposals(database, defined(filter));
+    response.json({ proposals: proposals.map(proposalView), next_before: nextPage(proposals, filter.limit) });
+  });
+  router.get('/audit', async (request, response) => {
+    const filter = parseRequest(auditRequest, request.query);
+    const entries = await listAudit(database, defined(filter));
+    response.json({ entries: entries.map(auditView), next_before: nextPage(entries, filter.limit) });
+  });
+  router.get('/audit/verify', async (_request, response) => {
+    const { entries, head, broken } = await verifyAudit(database);
+    response.json({ intact: broken === undefined, entries, head: head ?? null, broken: broken ?? null });
   });
   return router;
 }

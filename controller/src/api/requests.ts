@@ -1,26 +1,53 @@
 import { z } from 'zod';
 import { Refusal } from '../errors.ts';
+import { actions } from '../record/audit.ts';
 
 /** PostgreSQL keeps every character but NUL. */
 const text = z
   .string()
   .refine(written => written.isWellFormed() && !written.includes('\0'), 'has NUL or half a character');
 
-/** What callers may send. Every problem is listed, with its place. */
-export const switchRequest = z.strictObject({
-  route: text.min(1),
-  target: text.min(1),
+const time = z.iso.datetime({ offset: true });
+
+/** What every request of a person says. */
+const signed = {
   reason: text.trim().min(1).max(200),
   actor: text.trim().min(1).max(255).default('api'),
-  expires_at: z.iso.datetime({ offset: true }).optional(),
-  expected_generation: z.int().min(0).optional(),
+};
+const route = text.min(1);
+const decided = { ...signed, expected_generation: z.int().min(0).optional() };
+
+/** What callers may send. Every problem is listed, with its place. */
+export const switchRequest = z.strictObject({
+  route,
+  target: text.min(1),
+  ...decided,
+  expires_at: time.optional(),
   force: z.boolean().default(false),
 });
 
+/** Without a target the one that serves is pinned. */
+export const pinRequest = switchRequest.extend({ target: text.min(1).optional(), expires_at: time });
+
+export const handRequest = z.strictObject({ route, ...decided });
+export const freezeRequest = z.strictObject({ route, ...decided, expires_at: time });
+export const freezeAllRequest = z.strictObject({ ...signed, expires_at: time });
+export const unfreezeAllRequest = z.strictObject(signed);
+
 const largestId = 2 ** 31 - 1;
+const id = z.coerce.number().int().min(1).max(largestId);
+
+/** A yes may rest on the proposal's own words; a no has a reason. */
+export const approveRequest = z.strictObject({
+  id,
+  ...decided,
+  reason: signed.reason.optional(),
+});
+export const rejectRequest = z.strictObject({ id, ...decided });
+
 const page = {
   limit: z.coerce.number().int().min(1).max(500).default(50),
-  before: z.coerce.number().int().min(1).max(largestId).optional(),
+  before: id.optional(),
 };
 
 export const historyRequest = z.strictObject({
@@ -36,6 +63,21 @@ export const alertsRequest = z.strictObject({
   active: z.stringbool().optional(),
   ...page,
 });
+
+export const proposalsRequest = z.strictObject({
+  route: text.optional(),
+  status: z.enum(['open', 'approved', 'rejected', 'expired', 'withdrawn', 'superseded']).optional(),
+  ...page,
+});
+
+export const auditRequest = z.strictObject({
+  route: text.optional(),
+  actor: text.optional(),
+  action: z.enum(actions).optional(),
+  ...page,
+});
+
+export const explainRequest = z.strictObject({ route, at: time.optional() });
 
 export function parseRequest<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
   const parsed = schema.safeParse(value ?? {});

@@ -1,23 +1,30 @@
 import type { Policy } from '@relaycore/rules';
 import { healthOf } from '../assess/health.ts';
 import type { Alert } from '../record/alerts.ts';
+import type { AuditEntry } from '../record/audit.ts';
 import type { SwitchEvent } from '../record/switch-events.ts';
 import type { RouteStatus } from '../status.ts';
 import {
+  type Alternative,
   type Assessment,
   type Decision,
+  type Freeze,
+  isChange,
   type LevelAssessment,
+  type Override,
   type ProbeResult,
+  type Proposal,
+  type ResourceAssessment,
   type SignalAssessment,
   serving,
 } from '../types.ts';
 
 /* What the API shows: snake case, times in ISO 8601. The database keeps the same objects in the controller's own form. */
 
-const time = (ms: number) => new Date(ms).toISOString();
+export const time = (ms: number) => new Date(ms).toISOString();
 const timeOrNull = (ms: number | undefined) => (ms === undefined ? null : time(ms));
 
-export function routeView(policy: Policy, name: string, status: RouteStatus | undefined) {
+export function routeView(policy: Policy, name: string, status: RouteStatus | undefined, now: number) {
   const route = policy.routes[name]!;
   const shared = { route: name, mode: route.mode, targets: route.targets, driver: route.driver.kind };
   if (!status)
@@ -27,7 +34,7 @@ export function routeView(policy: Policy, name: string, status: RouteStatus | un
       decision: null,
       note: 'the gateway has not said yet what it does; see the log',
     };
-  const { state, decision, gateway } = status;
+  const { state, decision, since, gateway, proposal } = status;
   return {
     ...shared,
     serving: serving(state.weights),
@@ -37,31 +44,91 @@ export function routeView(policy: Policy, name: string, status: RouteStatus | un
     phase_since: time(state.phase.since),
     updated_at: time(state.updatedAt),
     backoff_level: state.backoff.level,
-    pinned: state.override
-      ? {
-          target: state.override.target,
-          actor: state.override.actor,
-          reason: state.override.reason,
-          expires_at: time(state.override.expiresAt),
-        }
-      : null,
+    pinned: pinView(state.override, now),
+    frozen: handView(state.freeze, now),
+    proposal: proposal ? proposalView(proposal) : null,
     gateway: { state: gateway.kind, ...('detail' in gateway && { detail: gateway.detail }) },
     decision: decisionView(decision),
+    decided_since: time(since),
   };
 }
 
-function decisionView(decision: Decision) {
+/** A hand that has not run out. */
+function handView(hand: Freeze | undefined, now: number) {
+  if (!hand || hand.expiresAt <= now) return null;
+  return { actor: hand.actor, reason: hand.reason, expires_at: time(hand.expiresAt) };
+}
+
+function pinView(override: Override | undefined, now: number) {
+  const hand = handView(override, now);
+  return override && hand ? { target: override.target, ...hand } : null;
+}
+
+export function proposalView(proposal: Proposal) {
+  return {
+    id: proposal.id,
+    route: proposal.route,
+    generation: proposal.generation,
+    mode: proposal.mode,
+    kind: proposal.kind,
+    from: proposal.from,
+    to: proposal.to,
+    words: proposal.words,
+    status: proposal.status,
+    proposed_at: time(proposal.proposedAt),
+    expires_at: timeOrNull(proposal.expiresAt),
+    closed_at: timeOrNull(proposal.closedAt),
+    actor: proposal.actor ?? null,
+    comment: proposal.comment ?? null,
+    decision: proposal.decision,
+  };
+}
+
+export function auditView(entry: AuditEntry) {
+  return {
+    id: entry.id,
+    at: time(entry.at),
+    actor: entry.actor,
+    action: entry.action,
+    route: entry.route,
+    reason: entry.reason,
+    generation_before: entry.generationBefore,
+    generation_after: entry.generationAfter,
+    idempotency_key: entry.idempotencyKey ?? null,
+    source: entry.source,
+    detail: entry.detail,
+    previous_hash: entry.previousHash,
+    hash: entry.hash,
+  };
+}
+
+interface DecisionView {
+  readonly kind: Decision['kind'];
+  readonly reason: Decision['reason'];
+  readonly words: string;
+  readonly signal: string | null;
+  readonly alternatives: readonly Alternative[];
+  /** Where a change leads. */
+  readonly to: string | null;
+  /** What would be done without a person's hand. */
+  readonly otherwise: DecisionView | null;
+}
+
+export function decisionView(decision: Decision): DecisionView {
+  const otherwise = isChange(decision) ? undefined : decision.otherwise;
   return {
     kind: decision.kind,
     reason: decision.reason,
     words: decision.words,
     signal: decision.signal ?? null,
     alternatives: decision.alternatives ?? [],
+    to: isChange(decision) ? decision.to : null,
+    otherwise: otherwise ? decisionView(otherwise) : null,
   };
 }
 
 export function modelView(
-  { model, version, at, verdict, signals }: Assessment,
+  { model, version, at, verdict, silence, signals }: Assessment,
   probe: ProbeResult | undefined,
 ) {
   const health = healthOf(signals);
@@ -78,9 +145,13 @@ export function modelView(
           ...(probe.kind === 'failed' && { reason: probe.reason, failures: probe.failures }),
         }
       : null,
+    silence: silence
+      ? { since: time(silence.since), believed_after_seconds: silence.believedAfterMs / 1000 }
+      : null,
     health_score: health.score ?? null,
     health_parts: health.parts,
-    signals: signals.map(signalView),
+    signals: signals.filter(({ resource }) => !resource).map(signalView),
+    resources: signals.flatMap(signal => (signal.resource ? resourceView(signal, signal.resource) : [])),
   };
 }
 
@@ -94,6 +165,25 @@ function signalView({ signal, verdict, vantage, levels, requests, trend }: Signa
     trend: trend ?? null,
     warning: levelView(levels.warning),
     critical: levelView(levels.critical),
+  };
+}
+
+function resourceView(
+  { signal, verdict, levels: { warning, critical } }: SignalAssessment,
+  { value, instance, seenAt, forMs, clearBelow }: ResourceAssessment,
+) {
+  return {
+    resource: signal,
+    verdict: verdict.kind === 'degraded' ? verdict.level : verdict.kind,
+    reason: verdict.kind === 'unknown' ? verdict.reason : null,
+    value,
+    instance: instance ?? null,
+    seen_at: time(seenAt),
+    since: timeOrNull(critical.standsSince ?? warning.standsSince),
+    warning_threshold: warning.threshold,
+    critical_threshold: Number.isFinite(critical.threshold) ? critical.threshold : null,
+    clear_below: clearBelow,
+    for_seconds: forMs / 1000,
   };
 }
 

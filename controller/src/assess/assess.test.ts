@@ -168,7 +168,8 @@ test('evidence gathered under other thresholds starts from nothing', () => {
   const state = newModelState(0);
   const tickUnder = (text: string, at: number) => {
     const policy = policyOf(text);
-    const readings = { success: counts(40, 10), latency: absent('none'), accuracy: absent('none') };
+    const none = absent('none');
+    const readings = { success: counts(40, 10), latency: none, accuracy: none, feedback: none };
     return assess(state, { model: 'm', signals: policy.defaults, policy, readings, at });
   };
   const lenient = 'model_performance: { success_rate: { warning_threshold: 0.7, critical_threshold: 0.6 } }';
@@ -216,6 +217,7 @@ function modelUnder(policy: Policy) {
         success: absent('no success'),
         latency: absent('no success'),
         accuracy: absent('no scores'),
+        feedback: absent('no scores'),
         ...readings,
       },
       at: now,

@@ -10,6 +10,7 @@ import type {
   Vantage,
   Verdict,
 } from '../types.ts';
+import { assessmentOf } from './assessment.ts';
 import { type DetectorParameters, detectorParameters } from './detector.ts';
 import { addToRun, endRun, type FailureRun, isHardDown, noFailures } from './hard-down.ts';
 import { addToTraffic, noTraffic, type Silence, silenceOf, type Traffic } from './silence.ts';
@@ -66,45 +67,21 @@ const healthy: Verdict = { kind: 'healthy' };
 /** One model, one tick: brings the state up to date and gives the verdicts, each with the numbers behind it. */
 export function assess(state: ModelState, input: AssessInput): Assessment {
   for (const signal of input.signals) assessSignal(state, signal, input);
-  return new ModelAssessment(state, input, silenceAfter(state, input));
+  const { model, version, at, signals, policy } = input;
+  const silence = silenceAfter(state, input);
+  const known = {
+    model,
+    at,
+    verdict: worst(state, signals),
+    ...(version !== undefined && { version }),
+    ...(silence && { silence }),
+  };
+  return assessmentOf(known, viewsOf(state, signals, at, policy));
 }
 
-/**
- * What is behind the verdict is put together when it is first asked for, from the state as it is then: thousands of
- * healthy models are never asked.
- */
-class ModelAssessment implements Assessment {
-  readonly model: string;
-  readonly version?: string;
-  readonly at: number;
-  readonly verdict: Verdict;
-  readonly silence?: Silence;
-  readonly #state: ModelState;
-  readonly #signals: readonly Signal[];
-  readonly #policy: Policy;
-  #views: readonly SignalAssessment[] | undefined;
-
-  constructor(state: ModelState, { model, version, at, signals, policy }: AssessInput, silence?: Silence) {
-    this.model = model;
-    if (version !== undefined) this.version = version;
-    this.at = at;
-    this.verdict = worst(state, signals);
-    if (silence) this.silence = silence;
-    this.#state = state;
-    this.#signals = signals;
-    this.#policy = policy;
-  }
-
-  get signals(): readonly SignalAssessment[] {
-    this.#views ??= this.#signals.map(signal =>
-      signalView(signal, this.#state.signals[signal.name]!, this.at, this.#policy),
-    );
-    return this.#views;
-  }
-
-  toJSON(): Assessment {
-    return { ...this, signals: this.signals };
-  }
+/** A function of its own, so that what is kept for later holds on to no readings. */
+function viewsOf({ signals: states }: ModelState, signals: readonly Signal[], at: number, policy: Policy) {
+  return () => signals.map(signal => signalView(signal, states[signal.name]!, at, policy));
 }
 
 /** Requests are those that succeed or fail; where nobody tells of them, their lack is no silence. */
@@ -127,7 +104,7 @@ function assessSignal({ signals }: ModelState, signal: Signal, input: AssessInpu
     signals[signal.name] = state;
   }
   startProving(state, input, parameters);
-  const reading = readings[signal.name]!;
+  const reading = readings[signal.name] ?? unread;
   if (reading.kind === 'counts') observe(state, signal, reading, input, parameters);
   state.vantage = reading.kind === 'counts' ? reading.vantage : null;
   state.verdict = verdictOf(signal, reading, state, at, policy);
@@ -136,6 +113,8 @@ function assessSignal({ signals }: ModelState, signal: Signal, input: AssessInpu
 interface LevelParameters extends Readonly<Record<Level, DetectorParameters>> {
   readonly judgedBy: string;
 }
+
+const unread: Reading = { kind: 'absent', reason: 'nothing was read of it' };
 
 interface Known {
   readonly bySignal: Map<Signal, LevelParameters>;
@@ -178,7 +157,7 @@ function sharedParameters(
       allowedBad,
       kind,
       yearsPerFalseAlarm: detection.yearsPerFalseAlarm[level],
-      streams: defaults.length * levels.length,
+      streams: defaults.length,
       tickMs: detection.tickMs,
       agreementMs: detection.agreementMs,
     });

@@ -71,7 +71,7 @@ export interface DetectorSettings {
   readonly allowedBad: number;
   readonly kind: 'rate' | 'score';
   readonly yearsPerFalseAlarm: number;
-  /** Streams of one model that share its budget. */
+  /** Streams of one model that share this budget: its signals, as each level has a budget of its own. */
   readonly streams: number;
   readonly tickMs: number;
   readonly agreementMs: { readonly mild: number; readonly severe: number };

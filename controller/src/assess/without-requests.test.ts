@@ -16,7 +16,7 @@ const rule = policy.detection.hardDown;
 const absent: Reading = { kind: 'absent', reason: 'no series of this model' };
 const good = [{ badness: 0, count: 100 }];
 const counts: Reading = { kind: 'counts', vantage: 'server', levels: { warning: good, critical: good } };
-const unseen: SignalReadings = { success: absent, latency: absent, accuracy: absent };
+const unseen: SignalReadings = { success: absent, latency: absent, accuracy: absent, feedback: absent };
 
 const at = 1_000_000;
 const failed = (failures: number, forMs: number): ProbeResult => ({
@@ -63,6 +63,12 @@ test.each([
 test('a model that is seen is judged by what is seen, whatever its probes say', () => {
   const { assessments } = assessed({ ...unseen, success: counts }, failed(9, 60_000));
   expect(assessments.get('chat-a')!.verdict.kind).toBe('healthy');
+});
+
+test('counters of others that outlive the server do not count as a sight of it', () => {
+  const elsewhere = { ...counts, vantage: 'elsewhere' } as const;
+  const { assessments } = assessed({ ...unseen, feedback: elsewhere }, failed(3, 10_000));
+  expect(assessments.get('chat-a')!.verdict).toMatchObject({ kind: 'degraded', level: 'critical' });
 });
 
 test('the route leaves a dead server that nobody can report on', () => {

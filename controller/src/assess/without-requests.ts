@@ -6,6 +6,7 @@ import {
   type SignalAssessment,
   serving,
 } from '../types.ts';
+import { assessmentOf, knownOf } from './assessment.ts';
 import type { HardDownRule } from './hard-down.ts';
 
 type FailedProbe = Extract<ProbeResult, { kind: 'failed' }>;
@@ -55,15 +56,11 @@ function silenceInService(
   return at - Math.max(since, inChargeSince) >= believedAfterMs ? silence : undefined;
 }
 
-const withoutSilence = ({ model, version, at, verdict, signals }: Assessment): Assessment => ({
-  model,
-  ...(version !== undefined && { version }),
-  at,
-  verdict,
-  signals,
-});
+const withoutSilence = (assessment: Assessment): Assessment =>
+  assessmentOf({ ...knownOf(assessment), verdict: assessment.verdict }, () => assessment.signals);
 
-const isSeen = ({ signals }: Assessment) => signals.some(({ vantage }) => vantage !== undefined);
+const isSeen = ({ signals }: Assessment) =>
+  signals.some(({ vantage }) => vantage !== undefined && vantage !== 'elsewhere');
 
 function failedProbe(model: string, { probes, rule, at }: Circumstances): FailedProbe | undefined {
   const probe = probes.get(model);
@@ -98,5 +95,5 @@ function unreachable(
           }
         : signal,
   );
-  return { ...assessment, verdict, signals };
+  return { ...knownOf(assessment), verdict, signals };
 }

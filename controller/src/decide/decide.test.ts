@@ -160,6 +160,37 @@ test('traffic goes to a target with a critical verdict only if it was drained, w
   );
 });
 
+test('when as many models were left as may be, no other one is left, except back to the backup that serves', () => {
+  fc.assert(
+    fc.property(situation, fc.boolean(), (situation, wasLeft) => {
+      const decision = decide(situation);
+      const left = new Set(['x', wasLeft && isChange(decision) ? decision.from : 'y']);
+      const limited = decide({ ...situation, lately: { left, atMost: 2, withinMs: 60_000 } });
+      const { phase } = situation.state;
+      const isSentBack = phase.kind !== 'primary' && isChange(decision) && decision.to === phase.to;
+      if (decision.kind !== 'failover' || isSentBack || wasLeft) {
+        expect(limited).toEqual(decision);
+        return;
+      }
+      expect(limited).toMatchObject({ kind: 'hold', reason: 'too_many_switches' });
+      expect(limited.words).toContain(`2 other models were left within 60 s; else ${decision.to} takes over`);
+    }),
+    { numRuns: 2000, seed },
+  );
+});
+
+test('a hand on the route holds whatever would be decided, and says it', () => {
+  fc.assert(
+    fc.property(situation, fc.constantFrom('override', 'freeze'), (situation, kind) => {
+      const hand = { target: 'a', actor: 'ada', reason: 'an audit', expiresAt: now + 1 };
+      const state = { ...situation.state, [kind]: hand };
+      expect(decide({ ...situation, state })).toMatchObject({ kind: 'hold', otherwise: decide(situation) });
+      expect(decide({ ...situation, state, now: now + 1 })).toEqual(decide({ ...situation, now: now + 1 }));
+    }),
+    { numRuns: 500, seed },
+  );
+});
+
 test('the same situation gives the same decision, and stays as it was', () => {
   fc.assert(
     fc.property(situation, situation => {

@@ -20,7 +20,7 @@ import {
 } from './failover.ts';
 import type { Situation } from './situation.ts';
 import { allTo, share } from './weights.ts';
-import { hold, measured } from './words.ts';
+import { hold, measured, resourceNow } from './words.ts';
 
 type FailedOver = Extract<Phase, { kind: 'failed_over' }>;
 type Proving = Extract<Phase, { kind: 'probing' | 'ramping' }>;
@@ -45,6 +45,12 @@ function tryPrimary(situation: Situation, phase: FailedOver): Decision {
       'backing_off',
       `${phase.to} serves; ${primary} is tried again in ${seconds(returnsAt - now)}`,
     );
+  const exhausted = situation.assessments.get(primary)?.signals.find(isExhausted);
+  if (exhausted)
+    return hold(
+      'primary_not_vetted',
+      `${phase.to} serves; ${primary} is not tried: ${measured(exhausted, 'critical')}`,
+    );
   const probe = situation.probes.get(primary);
   const vetting = probe
     ? vet(situation, primary, { kind: 'unknown', reason: 'drained' })
@@ -65,6 +71,10 @@ function tryPrimary(situation: Situation, phase: FailedOver): Decision {
     },
   };
 }
+
+/** A resource needs no traffic to be seen: while it is short, there is nothing to try. */
+const isExhausted = ({ resource, verdict }: SignalAssessment) =>
+  resource !== undefined && verdict.kind === 'degraded' && verdict.level === 'critical';
 
 /** The primary serves a share. Each step is earned by evidence gathered in it; any sign of trouble sends it back. */
 export function decideProving(situation: Situation, phase: Proving): Decision {
@@ -174,12 +184,20 @@ function unproven({ assessments }: Situation, model: string, phase: Proving): st
 const recoveries = (assessment: Assessment, { cause }: Proving) =>
   [...requiredSignals(cause, assessment)].map(name => recoveryOf(signalOf(assessment, name))).join('; ');
 
-const recoveryOf = ({ signal, levels: { critical } }: SignalAssessment) =>
-  `${signal}: evidence of recovery ${Math.max(0, critical.recovery).toFixed(1)} of ${recoveredAt.toFixed(1)} nats`;
+function recoveryOf(assessed: SignalAssessment): string {
+  const { signal, resource, levels } = assessed;
+  if (resource) return resourceNow(assessed);
+  const evidence = Math.max(0, levels.critical.recovery).toFixed(1);
+  return `${signal}: evidence of recovery ${evidence} of ${recoveredAt.toFixed(1)} nats`;
+}
 
-function requiredSignals({ signal }: Cause, { signals }: Assessment): ReadonlySet<SignalName> {
-  const standing = signals.filter(({ levels }) => levels.critical.stands).map(({ signal }) => signal);
-  return new Set<SignalName>(['success', 'latency', ...(signal === 'manual' ? [] : [signal]), ...standing]);
+/** A cause that is no signal of the model any more, because the policy changed, asks for no proof. */
+function requiredSignals({ signal: cause }: Cause, { signals }: Assessment): ReadonlySet<SignalName> {
+  const required = signals.filter(
+    ({ signal, levels }) =>
+      signal === 'success' || signal === 'latency' || signal === cause || levels.critical.stands,
+  );
+  return new Set(required.map(({ signal }) => signal));
 }
 
 const seconds = (ms: number) => `${Math.max(1, Math.round(ms / 1000))} s`;

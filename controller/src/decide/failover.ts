@@ -1,3 +1,4 @@
+import type { Incident } from '../assess/incident.ts';
 import type {
   Alternative,
   Assessment,
@@ -11,7 +12,7 @@ import type {
   SignalAssessment,
   Verdict,
 } from '../types.ts';
-import type { Situation } from './situation.ts';
+import type { Lately, Situation } from './situation.ts';
 import { allTo } from './weights.ts';
 import { describeVerdict, hold, measured, seen } from './words.ts';
 
@@ -73,45 +74,53 @@ export interface Leaving {
 }
 
 /** All traffic to the best vetted target that is not degraded; when there is none, the route stays where it is. */
-export function failover(
-  situation: Situation,
-  { leaving, reason, evidence, backoff, serving }: Leaving,
-): Decision {
-  const { incident } = situation;
-  if (incident?.models.has(leaving))
-    return hold(
-      'incident',
-      `${leaving} stays, as one of ${incident.models.size} models that went critical together since ${new Date(incident.since).toISOString()}: one cause, which a switch would not mend (${measured(evidence, 'critical')})`,
-      { evidence },
-    );
+export function failover(situation: Situation, leave: Leaving): Decision {
+  const { leaving, reason, evidence, backoff, serving } = leave;
+  if (situation.incident?.models.has(leaving)) return holdIncident(situation.incident, leave);
   const alternatives = weigh(situation, leaving, serving);
   const chosen = alternatives.find(alternative => alternative.chosen);
   const why = `${leaving}: ${measured(evidence, 'critical')}`;
-  if (!chosen) {
-    const allDegraded = alternatives.every(({ verdict }) => isCritical(verdict));
-    const words =
-      alternatives.map(({ model, why }) => `${model}: ${why}`).join('; ') || 'the route has no other target';
-    const explained = {
-      words: `${why}; it keeps serving, because no other target can take over (${words})`,
-      evidence,
-      alternatives,
-    };
-    return allDegraded
-      ? { kind: 'exhausted', reason: 'all_degraded', ...explained, signal: evidence.signal }
-      : hold('no_vetted_backup', explained.words, { evidence, alternatives });
-  }
-  const cause: Cause = { signal: evidence.signal, reason: why };
+  if (!chosen) return stayWith(leave, alternatives);
+  const words = `${chosen.model} takes over (${chosen.why})`;
+  const { lately } = situation;
+  // Back to the one that serves already is no new risk.
+  if (lately && chosen.model !== serving && isTooMany(lately, leaving))
+    return hold(
+      'too_many_switches',
+      `${why}; it keeps serving for now, because ${lately.left.size} other models were left within ${lately.withinMs / 1000} s; else ${words}`,
+      { evidence, alternatives },
+    );
   return {
     kind: 'failover',
     reason,
-    words: `${why}; ${chosen.model} takes over (${chosen.why})`,
+    words: `${why}; ${words}`,
     signal: evidence.signal,
     evidence,
     alternatives,
     from: leaving,
     to: chosen.model,
-    next: nextAfterFailover(situation, chosen.model, cause, backoff),
+    next: nextAfterFailover(situation, chosen.model, { signal: evidence.signal, reason: why }, backoff),
   };
+}
+
+function holdIncident({ models, since }: Incident, { leaving, evidence }: Leaving): Decision {
+  return hold(
+    'incident',
+    `${leaving} stays, as one of ${models.size} models that went critical together since ${new Date(since).toISOString()}: one cause, which a switch would not mend (${measured(evidence, 'critical')})`,
+    { evidence },
+  );
+}
+
+/** Counted by model: all routes of one bad model rest on the same evidence. */
+const isTooMany = ({ left, atMost }: Lately, leaving: string) => !left.has(leaving) && left.size >= atMost;
+
+function stayWith({ leaving, evidence }: Leaving, alternatives: readonly Alternative[]): Decision {
+  const others =
+    alternatives.map(({ model, why }) => `${model}: ${why}`).join('; ') || 'the route has no other target';
+  const words = `${leaving}: ${measured(evidence, 'critical')}; it keeps serving, because no other target can take over (${others})`;
+  return alternatives.every(({ verdict }) => isCritical(verdict))
+    ? { kind: 'exhausted', reason: 'all_degraded', words, evidence, alternatives, signal: evidence.signal }
+    : hold('no_vetted_backup', words, { evidence, alternatives });
 }
 
 function nextAfterFailover(

@@ -10,7 +10,16 @@ export interface Situation {
   readonly probes: ReadonlyMap<string, ProbeResult>;
   /** Models that went critical together; their routes stay where they are. */
   readonly incident?: Incident;
+  /** How much was moved lately; without it nothing is too much. */
+  readonly lately?: Lately;
   readonly now: number;
   /** A probe or an assessment older than this vouches for nobody. */
   readonly freshMs: number;
+}
+
+/** Models that automatic failovers have left within `withinMs`, and how many may be. */
+export interface Lately {
+  readonly left: ReadonlySet<string>;
+  readonly atMost: number;
+  readonly withinMs: number;
 }

@@ -1,10 +1,11 @@
+import type { Counted } from '@relaycore/rules';
+
 /** One raw counter as Prometheus holds it. */
-export interface CounterSample {
-  readonly labels: Readonly<Record<string, string>>;
+export interface CounterSample extends Counted {
   readonly value: number;
 }
 
-/** Last sight of every counter, by its labels; belongs to one source of samples. */
+/** Last sight of every counter, by its labels and query; belongs to one source of samples. */
 export interface CounterMemory {
   readonly source: string;
   readonly counters: ReadonlyMap<string, Sight>;
@@ -17,8 +18,7 @@ interface Sight {
 }
 
 /** What a counter grew by since it was last seen. */
-export interface Increment {
-  readonly labels: Readonly<Record<string, string>>;
+export interface Increment extends Counted {
   readonly delta: number;
 }
 
@@ -49,22 +49,26 @@ export function increments(
   const previousTick = latest(known);
   const counters = new Map([...known].filter(([, seen]) => at - seen.at <= maxGapMs));
   const grown: Increment[] = [];
-  for (const { labels, value } of samples) {
+  for (const sample of samples) {
+    const { labels, value } = sample;
     if (!Number.isFinite(value) || value < 0) continue;
-    const key = seriesKey(labels);
+    const key = seriesKey(sample);
     const before = counters.get(key);
     const started = startedAt(labels);
     counters.set(key, { value, at, startedAt: started });
     if (before === undefined) {
       const young = started !== undefined && previousTick !== undefined && started > previousTick;
-      grown.push({ labels, delta: young ? value : 0 });
+      grown.push(increment(sample, young ? value : 0));
     } else {
       const reset = value < before.value || isAnotherProcess(before, started);
-      grown.push({ labels, delta: reset ? value : value - before.value });
+      grown.push(increment(sample, reset ? value : value - before.value));
     }
   }
   return { memory: { source, counters }, increments: grown };
 }
+
+const increment = ({ labels, query }: Counted, delta: number): Increment =>
+  query ? { labels, query, delta } : { labels, delta };
 
 /** The start of one process is told alike each time, but for what rounding does. */
 const sameStartMs = 100;
@@ -84,5 +88,6 @@ function latest(counters: ReadonlyMap<string, { readonly at: number }>): number 
   return at;
 }
 
-/** Prometheus gives the labels of a series in a fixed order. */
-const seriesKey = (labels: Readonly<Record<string, string>>) => JSON.stringify(labels);
+/** Prometheus gives the labels of a series in a fixed order. Two queries may return the same series. */
+const seriesKey = ({ labels, query }: Counted) =>
+  query ? `${query.name} ${JSON.stringify(labels)}` : JSON.stringify(labels);

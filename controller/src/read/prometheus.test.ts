@@ -31,7 +31,10 @@ beforeAll(async () => {
   page = await startPage();
   prometheus = await startPrometheus({ config: configFor(page.address), folder });
 });
-beforeEach(() => page.restart({ ok: 0, error: 0 }));
+beforeEach(() => {
+  page.restart({ ok: 0, error: 0 });
+  page.also([]);
+});
 afterAll(async () => {
   await prometheus.stop();
   await page.stop();
@@ -104,10 +107,174 @@ describe('absence', () => {
       success: { kind: 'counts', vantage: 'server' },
       latency: { kind: 'absent' },
       accuracy: { kind: 'absent' },
+      feedback: { kind: 'absent' },
     });
-    expect(Object.keys(queries)).toEqual(['success', 'latency', 'accuracy']);
+    expect(Object.keys(queries)).toEqual([
+      'success',
+      'latency',
+      'accuracy',
+      'feedback',
+      'gpu_memory',
+      'event_loop',
+    ]);
     expect(queries.success).toContain(counter);
   });
+});
+
+describe('signals that the policy adds', () => {
+  const custom = policyOf(`
+detection: { ingestion_lag_seconds: 0, stale_seconds: 3, max_gap_seconds: 60 }
+models: { spam-nb: {} }
+signals:
+  toxicity: { bad: flagged_total, total: 'checked_total or other_checked_total', critical_threshold: 0.02 }
+  groundedness: { scores: rag_groundedness, critical_threshold: 0.7 }
+  failures: { bad: '${counter}{outcome="error"}', total: '${counter}', critical_threshold: 0.5 }
+`);
+  /** What a moderation and a judge have counted. */
+  const counts = (flagged: number, checked: number, scores: readonly number[]) => [
+    `flagged_total{model="spam-nb"} ${flagged}`,
+    `checked_total{model="spam-nb"} ${checked}`,
+    ...['0.5', '1', '+Inf'].map(
+      (le, i) => `rag_groundedness_bucket{model="spam-nb",le="${le}"} ${scores[i]}`,
+    ),
+  ];
+  const both = (...observations: readonly (readonly [number, number])[]) => {
+    const levels = observations.map(([badness, count]) => ({ badness, count }));
+    return { kind: 'counts', vantage: 'elsewhere', levels: { warning: levels, critical: levels } };
+  };
+
+  test('are increments of their own counters, whatever else reads the same series', async () => {
+    const reader = newReader();
+    page.counts({ ok: 100, error: 5 });
+    page.also(counts(3, 1_000, [10, 20, 20]));
+    await holds('checked_total == 1000');
+    await reader.read(custom, Date.now());
+    page.counts({ ok: 160, error: 25 });
+    page.also(counts(5, 1_100, [14, 30, 30]));
+    await holds('checked_total == 1100');
+    const { models, queries } = await reader.read(custom, Date.now());
+    expect(models.get('spam-nb')).toMatchObject({
+      success: { kind: 'counts', vantage: 'server' },
+      toxicity: both([0, 98], [1, 2]),
+      groundedness: both([0.5, 4], [0, 6]),
+      failures: both([0, 60], [1, 20]),
+    });
+    expect(queries).toMatchObject({
+      'toxicity.bad': 'flagged_total',
+      'toxicity.total': 'checked_total or other_checked_total',
+      groundedness: 'rag_groundedness_bucket',
+    });
+  });
+
+  test('that Prometheus refuses are unknown with its reason, and only they', async () => {
+    const refused = policyOf(`
+detection: { ingestion_lag_seconds: 0, stale_seconds: 3 }
+models: { spam-nb: {} }
+signals:
+  broken:
+    bad: 'label_replace(${counter}, "outcome", "", "outcome", ".*")'
+    total: checked_total
+    critical_threshold: 0.02
+  toxicity: { bad: flagged_total, total: checked_total, critical_threshold: 0.02 }
+`);
+    page.counts({ ok: 100, error: 5 });
+    page.also(counts(3, 1_000, [10, 20, 20]));
+    await holds('checked_total == 1000');
+    const { models, problem } = await newReader().read(refused, Date.now());
+    expect(problem).toBeUndefined();
+    expect(models.get('spam-nb')).toMatchObject({
+      success: { kind: 'counts' },
+      toxicity: { kind: 'counts' },
+      broken: {
+        kind: 'absent',
+        reason: expect.stringMatching(/^broken\.bad could not be read: Prometheus .* same labelset/),
+      },
+    });
+  });
+
+  test('count what happened while they could not be read, once they can', async () => {
+    const answer = (result: unknown[]) =>
+      JSON.stringify({ status: 'success', data: { resultType: 'vector', result } });
+    const sample = (value: number, name = 'checked_total') => ({
+      metric: { __name__: name, model: 'spam-nb', job: 'jobs', instance: 'a:1' },
+      value: [0, String(value)],
+    });
+    let checked = 100;
+    let warns = false;
+    const url = await startServer((request, response) => {
+      let body = '';
+      request.on('data', chunk => {
+        body += chunk;
+      });
+      request.on('end', () => {
+        const query = new URLSearchParams(body).get('query')!;
+        if (query === 'flagged_total' && warns)
+          response.end(
+            '{"status":"success","warnings":["a store is missing"],"data":{"resultType":"vector","result":[]}}',
+          );
+        else if (query === 'flagged_total') response.end(answer([sample(checked / 10, 'flagged_total')]));
+        else if (query.startsWith('checked_total')) response.end(answer([sample(checked)]));
+        else if (query === 'timestamp(up)') response.end(answer([sample(Date.now() / 1000)]));
+        else response.end(answer([]));
+      });
+    });
+    const reader = prometheusReader({ url, timeoutMs: 1_000 });
+    const read = async () => (await reader.read(custom, Date.now())).models.get('spam-nb')!.toxicity;
+    await read();
+    warns = true;
+    checked = 200;
+    expect(await read()).toMatchObject({
+      kind: 'absent',
+      reason: expect.stringContaining('a store is missing'),
+    });
+    warns = false;
+    checked = 300;
+    expect(await read()).toEqual(both([0, 180], [1, 20]));
+  });
+});
+
+test('what the policy adds and is never answered does not hold up the others', async () => {
+  const slow = policyOf(`
+models: { spam-nb: {} }
+resources: { memory: { value: never_answered, warning_threshold: 1 } }
+`);
+  const url = await startServer((request, response) => {
+    request.on('data', chunk => {
+      if (!String(chunk).includes('never_answered'))
+        response.end('{"status":"success","data":{"resultType":"vector","result":[]}}');
+    });
+  });
+  const begun = performance.now();
+  const { problem, failures } = await prometheusReader({ url, timeoutMs: 4_000 }).read(slow, Date.now());
+  expect(performance.now() - begun).toBeLessThan(3_000);
+  expect(problem).toBeUndefined();
+  expect(failures!.get('memory')).toMatch(/^memory could not be read: .*timeout/);
+});
+
+test('resources are the worst value at the targets of a model; one that is refused is left out with its reason', async () => {
+  const withResources = policyOf(`
+detection: { ingestion_lag_seconds: 0, stale_seconds: 3 }
+models: { spam-nb: {} }
+resources:
+  gpu_memory: { value: hw_gpu_memory_usage / hw_gpu_memory_limit, warning_threshold: 0.95 }
+  broken: { value: 'label_replace(hw_gpu_memory_usage, "device", "", "device", ".*")', warning_threshold: 1 }
+  unheard_of: { value: nobody_has_this, warning_threshold: 1 }
+`);
+  page.counts({ ok: 100, error: 5 });
+  page.also(
+    [48, 72].flatMap((used, device) => [
+      `hw_gpu_memory_usage{device="${device}"} ${used}`,
+      `hw_gpu_memory_limit{device="${device}"} 80`,
+    ]),
+  );
+  await holds('hw_gpu_memory_usage == 72');
+  const { resources, failures, queries } = await newReader().read(withResources, Date.now());
+  expect(resources).toEqual(
+    new Map([['spam-nb', new Map([['gpu_memory', { value: 0.9, instance: page.address }]])]]),
+  );
+  expect([...failures!.keys()]).toEqual(['broken']);
+  expect(failures!.get('broken')).toMatch(/^broken could not be read: Prometheus .* same labelset/);
+  expect(queries.gpu_memory).toBe('hw_gpu_memory_usage / hw_gpu_memory_limit');
 });
 
 describe('a Prometheus', () => {
@@ -175,12 +342,14 @@ describe('a Prometheus', () => {
     });
     const timed: string[] = [];
     const headers = { authorization: 'Bearer s3cret' };
-    await prometheusReader({ url, timeoutMs: 1_000, headers, onQuery: signal => timed.push(signal) }).read(
+    const onQuery = (name: string) => timed.push(name);
+    const { queries } = await prometheusReader({ url, timeoutMs: 1_000, headers, onQuery }).read(
       policy,
       Date.now(),
     );
+    expect(Object.keys(queries)).toContain('latency');
     expect(seen).toEqual(new Set(['Bearer s3cret']));
-    expect(timed.sort()).toEqual(['accuracy', 'freshness', 'freshness', 'latency', 'success']);
+    expect(timed.sort()).toEqual([...Object.keys(queries), 'freshness', 'freshness'].sort());
   });
 });
 
@@ -195,6 +364,8 @@ function counted({ models, problem }: Readings): { good: number; bad: number } {
 interface Page {
   readonly address: string;
   counts(counts: Counts): void;
+  /** Series besides. */
+  also(series: readonly string[]): void;
   /** Another process with these counts answers from now on. */
   restart(counts: Counts): void;
   fail(failing: boolean): void;
@@ -205,6 +376,7 @@ type Counts = Readonly<Record<'ok' | 'error', number>>;
 
 async function startPage(): Promise<Page> {
   let shown: Counts = { ok: 0, error: 0 };
+  let more: readonly string[] = [];
   let startedAt = Date.now() / 1000 - 3_600;
   let failing = false;
   const server = createServer((_, response) => {
@@ -215,7 +387,9 @@ async function startPage(): Promise<Page> {
     );
     response.setHeader('content-type', 'text/plain; version=0.0.4');
     response.end(
-      [`# TYPE ${counter} counter`, ...series, `process_start_time_seconds ${startedAt}`, ''].join('\n'),
+      [`# TYPE ${counter} counter`, ...series, ...more, `process_start_time_seconds ${startedAt}`, ''].join(
+        '\n',
+      ),
     );
   });
   server.listen(0, '127.0.0.1');
@@ -224,6 +398,9 @@ async function startPage(): Promise<Page> {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     counts(counts) {
       shown = counts;
+    },
+    also(series) {
+      more = series;
     },
     restart(counts) {
       shown = counts;

@@ -1,45 +1,90 @@
-import { counterQueries, freshnessQueries, type Policy } from '@relaycore/rules';
+import {
+  type CounterQuery,
+  counterQueries,
+  freshnessQueries,
+  type Policy,
+  type ResourceQuery,
+  resourceQueries,
+} from '@relaycore/rules';
 import { messageOf } from '../errors.ts';
 import type { Readings } from '../types.ts';
-import { type PrometheusOptions, prometheusClient } from './client.ts';
-import type { CounterMemory } from './increments.ts';
+import { type PrometheusClient, type PrometheusOptions, prometheusClient } from './client.ts';
 import { readingsOf } from './readings.ts';
-import { readTick } from './tick.ts';
+import { counted, type RawTick, readTick, type TickMemory } from './tick.ts';
 
 /** Reads one tick; the memory of the raw counters goes from one call to the next. */
 export interface Reader {
   read(policy: Policy, at: number): Promise<Readings>;
 }
 
-/** Readings from Prometheus: one query a signal, and freshness once for all targets. */
+/**
+ * Readings from Prometheus: a query or two a signal, one a resource, and freshness once for all targets. Without the
+ * built-in signals nothing is known; what the policy adds leaves the others alone when it cannot be asked for.
+ */
 export function prometheusReader(options: PrometheusOptions): Reader {
-  const client = prometheusClient(options);
-  let memory: CounterMemory | undefined;
+  const clients: Clients = {
+    needed: prometheusClient(options),
+    optional: prometheusClient({ ...options, timeoutMs: options.timeoutMs * optionalShare }),
+  };
+  let memory: TickMemory | undefined;
   return {
     async read(policy, at) {
-      const queries = counterQueries(policy);
-      const named = Object.fromEntries(queries.map(({ signal, promql }) => [signal, promql]));
+      const asked = { counters: counterQueries(policy), resources: resourceQueries(policy.resources) };
+      const queries = Object.fromEntries(
+        [...asked.counters, ...asked.resources].map(({ name, promql }) => [name, promql]),
+      );
       try {
-        const [scrapedAt, startedAt, ...counters] = await Promise.all([
-          client.instant('freshness', freshnessQueries.scrapedAt, at),
-          client.instant('freshness', freshnessQueries.processStart, at),
-          ...queries.map(({ signal, promql }) => client.instant(signal, promql, at)),
-        ]);
-        const tick = readTick(policy, memory, options.url, {
-          at,
-          scrapedAt,
-          startedAt,
-          counters: counters.flat(),
-        });
-        memory = tick.memory;
-        return { at, queries: named, models: tick.models };
+        const raw = await rawTick(clients, asked, at);
+        const { memory: next, models, resources } = readTick(policy, memory, options.url, raw);
+        memory = next;
+        return { at, queries, models, resources, failures: raw.failures };
       } catch (error) {
-        return unread(policy, at, named, messageOf(error));
+        return unread(policy, at, queries, messageOf(error));
       }
     },
   };
 }
 
+/** What the policy adds may not hold up the others either: it gets this share of their time to answer. */
+const optionalShare = 0.25;
+
+interface Clients {
+  readonly needed: PrometheusClient;
+  readonly optional: PrometheusClient;
+}
+
+interface Asked {
+  readonly counters: readonly CounterQuery[];
+  readonly resources: readonly ResourceQuery[];
+}
+
+async function rawTick(
+  { needed, optional }: Clients,
+  { counters, resources }: Asked,
+  at: number,
+): Promise<RawTick> {
+  const failures = new Map<string, string>();
+  const attempt = (signal: string, { name, promql }: ResourceQuery) =>
+    optional.instant(name, promql, at).catch(error => {
+      failures.set(signal, `${name} could not be read: ${messageOf(error)}`);
+      return [];
+    });
+  const [scrapedAt, startedAt, counts, values] = await Promise.all([
+    needed.instant('freshness', freshnessQueries.scrapedAt, at),
+    needed.instant('freshness', freshnessQueries.processStart, at),
+    Promise.all(
+      counters.map(async query =>
+        query.custom
+          ? counted(query, await attempt(query.signal, query))
+          : needed.instant(query.name, query.promql, at),
+      ),
+    ),
+    Promise.all(resources.map(async query => [query.name, await attempt(query.name, query)] as const)),
+  ]);
+  return { at, scrapedAt, startedAt, counters: counts.flat(), gauges: new Map(values), failures };
+}
+
 function unread(policy: Policy, at: number, queries: Readings['queries'], problem: string): Readings {
-  return { at, queries, problem, models: readingsOf(policy, [], () => problem) };
+  const models = readingsOf(policy, [], () => problem);
+  return { at, queries, problem, models, resources: new Map() };
 }

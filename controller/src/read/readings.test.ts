@@ -1,4 +1,4 @@
-import { loadPolicy, type Policy } from '@relaycore/rules';
+import { counterQueries, loadPolicy, type Policy } from '@relaycore/rules';
 import { describe, expect, test } from 'vitest';
 import type { Increment } from './increments.ts';
 import { modelIds, readingsOf } from './readings.ts';
@@ -109,12 +109,79 @@ describe('accuracy', () => {
   });
 });
 
+describe('feedback', () => {
+  const rating = (le: string, delta: number) => grown('ml_feedback_rating_bucket', { ...named, le }, delta);
+
+  test('ratings are scores of their own', () => {
+    const readings = read([rating('0.0', 0), rating('0.25', 4), rating('1.0', 10), rating('+Inf', 10)]);
+    expect(readings.feedback).toEqual(
+      bothLevels('server', [
+        { badness: 0.75, count: 4 },
+        { badness: 0, count: 6 },
+      ]),
+    );
+    expect(readings.accuracy.kind).toBe('absent');
+  });
+});
+
+describe('scores of a histogram that the policy adds', () => {
+  const custom = policyOf(`
+models: { spam-v1: {} }
+signals:
+  groundedness: { scores: rag_groundedness, critical_threshold: 0.7 }
+`);
+  const query = counterQueries(custom).at(-1)!;
+  const score = (le: string, delta: number, instance = 'a:1'): Increment => ({
+    labels: { __name__: 'rag_groundedness_bucket', model: 'spam-v1', job: 'judge', instance, le },
+    query,
+    delta,
+  });
+  const readScores = (...increments: Increment[]) =>
+    readingsOf(custom, increments, absentReason).get('spam-v1')!.groundedness;
+
+  test('count as the upper edge of their bucket, and as good beyond the last one', () => {
+    expect(readScores(score('0.5', 3), score('0.8', 8), score('+Inf', 10))).toEqual(
+      bothLevels('elsewhere', [
+        { badness: 0.5, count: 3 },
+        { badness: 1 - 0.8, count: 5 },
+        { badness: 0, count: 2 },
+      ]),
+    );
+  });
+
+  test('replicas with other edges are added up at the edges that all have', () => {
+    const fine = ['0.25', '0.5', '1', '+Inf'].map((le, i) => score(le, [1, 3, 10, 10][i]!));
+    const coarse = ['0.5', '1', '+Inf'].map((le, i) => score(le, [2, 5, 5][i]!, 'b:1'));
+    expect(readScores(...fine, ...coarse)).toEqual(
+      bothLevels('elsewhere', [
+        { badness: 0.5, count: 5 },
+        { badness: 0, count: 10 },
+      ]),
+    );
+  });
+
+  test('edges outside of 0 to 1 are the ends of it', () => {
+    expect(readScores(score('-1', 2), score('5', 6), score('+Inf', 6))).toEqual(
+      bothLevels('elsewhere', [
+        { badness: 1, count: 2 },
+        { badness: 0, count: 4 },
+      ]),
+    );
+  });
+
+  test('the same name without its query says nothing', () => {
+    const { query: _, ...stray } = score('+Inf', 5);
+    expect(readScores(stray)).toEqual({ kind: 'absent', reason: 'no groundedness of spam-v1' });
+  });
+});
+
 describe('whose series it is', () => {
   const versions = policyOf(`
 models:
   old: { name: spam, version: '1' }
   new: { name: spam, version: '2' }
-  chat: { name: chat-large }`);
+  chat: { name: chat-large }
+  sole-id: { name: sole, version: '1' }`);
   const idOf = modelIds(versions);
 
   test.each([
@@ -122,6 +189,8 @@ models:
     ['a version that the policy does not know', { modelName: 'spam', version: '3' }, undefined],
     ['no version where the policy tells versions apart', { modelName: 'spam' }, undefined],
     ['by name alone where the policy names no version', { modelName: 'chat-large', version: '5' }, 'chat'],
+    ['no version, and only one model of that name', { modelName: 'sole' }, 'sole-id'],
+    ['another version of the only model of a name', { modelName: 'sole', version: '2' }, undefined],
     ['a name that the policy does not know stands for itself', { modelName: 'found', version: '1' }, 'found'],
     ['a name that objects have by birth too', { modelName: 'constructor' }, 'constructor'],
   ])('%s', (_what, series, id) => {
@@ -131,7 +200,7 @@ models:
   test('series of an unknown version are nobody’s', () => {
     const stray = outcome('error', 9, { gen_ai_request_model: 'spam', ml_model_version: '3' });
     const readings = readingsOf(versions, [stray], absentReason);
-    expect([...readings.keys()].toSorted()).toEqual(['chat', 'new', 'old']);
+    expect([...readings.keys()].toSorted()).toEqual(['chat', 'new', 'old', 'sole-id']);
     expect(readings.get('new')?.success.kind).toBe('absent');
   });
 

@@ -9,6 +9,7 @@ import {
 } from '@relaycore/rules';
 import type { Observation, Reading, SignalReadings, Vantage } from '../types.ts';
 import type { Increment } from './increments.ts';
+import type { PairReadings } from './pairs.ts';
 
 /** Increments of one tick, added up over replicas: what one vantage says about one model and signal. */
 interface Tally {
@@ -23,30 +24,46 @@ type Tallies = Map<string, Map<SignalName, Map<Vantage, Tally>>>;
 
 /**
  * Adds the increments up per model and signal. Every model of the policy gets a reading; models that only the metrics
- * know are found too and judged by the policy's defaults.
+ * know are found too and judged by the policy's defaults. Pairs of counters that the policy adds were read before.
  */
 export function readingsOf(
   policy: Policy,
   grown: readonly Increment[],
-  absentReason: (signal: SignalName, model: string) => string,
+  absentReason: AbsentReason,
+  pairs: PairReadings = new Map(),
 ): ReadonlyMap<string, SignalReadings> {
-  const idOf = modelIds(policy);
-  const tallies: Tallies = new Map();
-  for (const { labels, delta } of grown) {
-    const meaning = meaningOf(labels.__name__ ?? '', labels);
-    const id = meaning && idOf(meaning);
-    if (id !== undefined) addTo(tallies, id, meaning!, delta);
-  }
-  const ids = new Set([...Object.keys(policy.models), ...tallies.keys()]);
+  const tallies = talliesOf(policy, grown);
+  const ids = new Set([...Object.keys(policy.models), ...tallies.keys(), ...pairs.keys()]);
   return new Map(
-    [...ids].map(id => [
-      id,
-      signalReadings(policy.models[id]?.signals ?? policy.defaults, id, tallies, absentReason),
-    ]),
+    [...ids].map(id => {
+      const entries = (policy.models[id]?.signals ?? policy.defaults).map(signal => {
+        const vantages = tallies.get(id)?.get(signal.name);
+        const reading = vantages ? readingOf(signal, vantages) : pairs.get(id)?.get(signal.name);
+        return [signal.name, reading ?? absent(absentReason(signal.name, id))] as const;
+      });
+      return [id, Object.fromEntries(entries) as unknown as SignalReadings];
+    }),
   );
 }
 
-/** Finds the policy's id for a series: by name and version, then by name; unknown names stand for themselves. */
+/** Why there is no reading of a signal and a model. */
+export type AbsentReason = (signal: SignalName, model: string) => string;
+
+function talliesOf(policy: Policy, grown: readonly Increment[]): Tallies {
+  const idOf = modelIds(policy);
+  const tallies: Tallies = new Map();
+  for (const increment of grown) {
+    const meaning = meaningOf(increment);
+    const id = meaning && idOf(meaning);
+    if (id !== undefined) addTo(tallies, id, meaning!, increment.delta);
+  }
+  return tallies;
+}
+
+/**
+ * Finds the policy's id for a series: by name and version, then by name; unknown names stand for themselves. A series
+ * that tells no version is taken for the only model of that name.
+ */
 export function modelIds(
   policy: Policy,
 ): (series: { modelName: string; version?: string }) => string | undefined {
@@ -57,11 +74,13 @@ export function modelIds(
     const candidates = byName.get(modelName);
     if (!candidates) return modelName;
     const exact = candidates.find(model => model.version !== undefined && model.version === version);
-    return (exact ?? candidates.find(model => model.version === undefined))?.id;
+    const only = version === undefined && candidates.length === 1 ? candidates[0] : undefined;
+    return (exact ?? candidates.find(model => model.version === undefined) ?? only)?.id;
   };
 }
 
 function addTo(tallies: Tallies, id: string, { signal, vantage, part }: CounterMeaning, delta: number): void {
+  if (part.kind === 'side') return;
   const signals = getOrAdd(tallies, id, () => new Map());
   const vantages = getOrAdd(signals, signal, () => new Map());
   const tally = getOrAdd(vantages, vantage, (): Tally => ({ good: 0, bad: 0, upTo: new Map() }));
@@ -72,25 +91,9 @@ function addTo(tallies: Tallies, id: string, { signal, vantage, part }: CounterM
   else tally.good += delta;
 }
 
-function signalReadings(
-  signals: readonly Signal[],
-  id: string,
-  tallies: Tallies,
-  absentReason: (signal: SignalName, model: string) => string,
-): SignalReadings {
-  const entries = signals.map(signal => {
-    const vantages = tallies.get(id)?.get(signal.name);
-    return [
-      signal.name,
-      vantages ? readingOf(signal, vantages) : absent(absentReason(signal.name, id)),
-    ] as const;
-  });
-  return Object.fromEntries(entries) as unknown as SignalReadings;
-}
-
 /** The gateway is believed where it reports: it sees what callers got, also from a server that is dead. */
 function readingOf(signal: Signal, vantages: ReadonlyMap<Vantage, Tally>): Reading {
-  const vantage: Vantage = vantages.has('gateway') ? 'gateway' : 'server';
+  const vantage = (['gateway', 'server', 'elsewhere'] as const).find(one => vantages.has(one))!;
   const tally = vantages.get(vantage)!;
   const observed = levels.map(level => [level, observations(signal, level, tally)] as const);
   const missing = observed.find(([, found]) => found === undefined);
@@ -113,19 +116,13 @@ function observations(
   level: (typeof levels)[number],
   tally: Tally,
 ): readonly Observation[] | undefined {
-  switch (signal.name) {
-    case 'success':
-      return twoSided(tally.good, tally.bad);
-    case 'latency': {
-      const all = tally.upTo.get(Number.POSITIVE_INFINITY);
-      const fast = tally.upTo.get(signal.levels[level].edgeSeconds!);
-      // A replica without the edge would have all its requests taken for slow.
-      if (!all || !fast || fast.series < all.series) return undefined;
-      return twoSided(fast.count, Math.max(0, all.count - fast.count));
-    }
-    case 'accuracy':
-      return scoreObservations(tally.upTo);
-  }
+  if (signal.kind === 'score') return scoreObservations(tally.upTo);
+  if (signal.name === 'success') return twoSided(tally.good, tally.bad);
+  const all = tally.upTo.get(Number.POSITIVE_INFINITY);
+  const fast = tally.upTo.get(signal.levels[level].edgeSeconds!);
+  // A replica without the edge would have all its requests taken for slow.
+  if (!all || !fast || fast.series < all.series) return undefined;
+  return twoSided(fast.count, Math.max(0, all.count - fast.count));
 }
 
 const twoSided = (good: number, bad: number): readonly Observation[] =>
@@ -134,12 +131,17 @@ const twoSided = (good: number, bad: number): readonly Observation[] =>
     { badness: 1, count: bad },
   ].filter(({ count }) => count > 0);
 
-/** Scores are rounded to the edges when they are recorded, so a bucket holds scores that equal its upper edge. */
+/**
+ * The instrumentation rounds scores to the edges, so a bucket holds scores that equal its upper edge. Of histograms that
+ * do not round, a score counts as its upper edge all the same, or as 1 beyond the last: better than it was, so that
+ * coarse buckets hide trouble and never make any. Only edges that every replica has can be added up.
+ */
 function scoreObservations(upTo: Tally['upTo']): readonly Observation[] {
-  const edges = [...upTo.keys()].filter(Number.isFinite).sort((a, b) => a - b);
+  const replicas = Math.max(...[...upTo.values()].map(({ series }) => series));
+  const edges = [...upTo.keys()].filter(edge => upTo.get(edge)!.series === replicas).sort((a, b) => a - b);
   return edges
     .map((edge, i) => ({
-      badness: 1 - edge,
+      badness: Math.min(1, Math.max(0, 1 - edge)),
       count: upTo.get(edge)!.count - (i > 0 ? upTo.get(edges[i - 1]!)!.count : 0),
     }))
     .filter(({ count }) => count > 0);

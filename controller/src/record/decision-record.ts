@@ -1,6 +1,6 @@
 import type { Change, Readings, RouteState, SignalAssessment } from '../types.ts';
 import { ruleVersion } from './model-states.ts';
-import type { NewSwitchEvent } from './switch-events.ts';
+import { controllerActor, type NewSwitchEvent } from './switch-events.ts';
 
 /** A change as the history keeps it: with everything that it rests on. */
 export function switchEvent(
@@ -17,11 +17,11 @@ export function switchEvent(
     from,
     to,
     reason: words,
-    actor: 'controller',
+    actor: controllerActor,
     weights: next.weights,
     at,
     ...(signal && { signal }),
-    ...(evidence && { score: scoreOf(evidence) }),
+    ...(evidence && !evidence.resource && { score: scoreOf(evidence) }),
     decision: {
       kind,
       reason,

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import type { Database } from './database.ts';
 import { initial } from './migrations/001-initial.ts';
 import { modelStates } from './migrations/002-model-states.ts';
+import { hands } from './migrations/003-hands.ts';
 
 /** Numbered by their place; never edited once released: a correction is a new migration. */
 const migrations: readonly { readonly name: string; readonly sql: string }[] = [
   { name: '001-initial', sql: initial },
   { name: '002-model-states', sql: modelStates },
+  { name: '003-hands', sql: hands },
 ];
 
 /** Applies what is missing, each in a transaction; several controllers may do this at once. */

@@ -86,6 +86,6 @@ function tickOnce(state: ModelState, at: number, failed: number) {
     vantage: 'server',
     levels: { warning: observations, critical: observations },
   };
-  const readings: SignalReadings = { success: counts, latency: counts, accuracy: counts };
+  const readings: SignalReadings = { success: counts, latency: counts, accuracy: counts, feedback: counts };
   return assess(state, { model: 'chat-a', signals: policy.defaults, policy, readings, at });
 }

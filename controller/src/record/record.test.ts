@@ -488,7 +488,7 @@ function signalOf(signal: SignalAssessment['signal'], counts: Counts): SignalAss
     counts: name === 'critical' ? counts : { requests: 0, bad: 0 },
     allowedBad: 0.1,
     threshold: 0.9,
-    unit: 'ratio',
+    unit: 'success rate' as const,
   });
   return {
     signal,

@@ -1,8 +1,11 @@
 import type { SignalName } from '@relaycore/rules';
-import type { Weights } from '../types.ts';
+import type { Decision, ReasonCode, Weights } from '../types.ts';
 import type { Database, Transaction } from './database.ts';
 
 export type SwitchKind = 'failover' | 'probe' | 'ramp' | 'failback' | 'manual';
+
+/** Who changes a route that no person changes. */
+export const controllerActor = 'controller';
 
 export interface NewSwitchEvent {
   readonly route: string;
@@ -91,6 +94,36 @@ export async function outcomeOf(database: Database, route: string, generation: n
     [route, generation],
   );
   return rows[0]?.outcome ?? 'pending';
+}
+
+/** Why a failover leaves a model; the other ones go back to the backup that serves already. */
+const leavingReasons: readonly ReasonCode[] = ['degraded', 'backup_degraded'];
+
+export const isLeaving = ({ kind, reason }: Decision) =>
+  kind === 'failover' && leavingReasons.includes(reason);
+
+/** The models that automatic failovers have left since a time. */
+export async function modelsLeftSince(database: Database, since: number): Promise<ReadonlySet<string>> {
+  const rows = await database.query<{ model: string }>(
+    `SELECT DISTINCT from_model AS model FROM relaycore.model_switch_events
+     WHERE kind = 'failover' AND switch_timestamp > $1 AND actor = $2
+       AND decision ->> 'reason' = ANY($3)`,
+    [new Date(since), controllerActor, leavingReasons],
+  );
+  return new Set(rows.map(({ model }) => model));
+}
+
+/** What brought the route to this generation. */
+export async function findSwitchEvent(
+  database: Database,
+  route: string,
+  generation: number,
+): Promise<SwitchEvent | undefined> {
+  const rows = await database.query<Row>(
+    'SELECT * FROM relaycore.model_switch_events WHERE route = $1 AND generation = $2',
+    [route, generation],
+  );
+  return rows.map(eventOf)[0];
 }
 
 /** Keyset page: events older than `before`, newest first. */

@@ -16,4 +16,5 @@ export const neuroweaver: Profile = {
   },
   latency: { histogram: prometheusName(metrics.requestDuration) },
   scores: { histogram: prometheusName(metrics.evaluationScore), nameLabel: 'evaluation_name' },
+  feedback: { histogram: prometheusName(metrics.feedbackRating) },
 };

@@ -27,4 +27,8 @@ export interface Profile {
     readonly histogram: string;
     readonly nameLabel: string;
   };
+  readonly feedback?: {
+    /** Histogram of ratings in [0, 1], without the `_bucket` suffix. */
+    readonly histogram: string;
+  };
 }
