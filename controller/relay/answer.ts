@@ -50,7 +50,7 @@ function startAnswer(answer: IncomingMessage, target: Target, response: ServerRe
 }
 
 /** A 4xx is the caller's mistake and well answered; 429 is a target that has no room. */
-function statusOutcome(status: number): AttemptOutcome {
+export function statusOutcome(status: number): AttemptOutcome {
   return status >= 500 || status === 429 ? 'error' : 'ok';
 }
 

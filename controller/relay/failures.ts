@@ -22,6 +22,14 @@ export function failExhausted(
   else fail(response, 502, 'no_target_answered', message, { tried });
 }
 
+/** Every target of the route has as much as it can take. */
+export function failFull(request: IncomingMessage, response: ServerResponse, route: string): void {
+  request.resume(); // as above
+  response.setHeader('retry-after', '1');
+  const message = `every target of route "${route}" has as much as it can take; send the request again after a second`;
+  fail(response, 503, 'no_room', message);
+}
+
 export function failClosing(response: ServerResponse): void {
   response.setHeader('connection', 'close');
   fail(response, 503, 'closing', 'this gateway is shutting down; send the request again');

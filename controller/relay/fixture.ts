@@ -7,7 +7,14 @@ import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import type { Gateway, GatewayAttempt, GatewayTarget, ObservedRoute } from '@neuroweaver/instrumentation';
+import type {
+  Gateway,
+  GatewayAgreement,
+  GatewayAttempt,
+  GatewayEvent,
+  GatewayTarget,
+  ObservedRoute,
+} from '@neuroweaver/instrumentation';
 import express from 'express';
 import { onTestFinished } from 'vitest';
 import { createRelay, type ForwardOptions, type Relay, type RelayEvent, type RelayOptions } from './index.ts';
@@ -15,6 +22,8 @@ import { createRelay, type ForwardOptions, type Relay, type RelayEvent, type Rel
 export interface Telemetry extends Gateway {
   readonly declared: GatewayTarget[];
   readonly attempts: GatewayAttempt[];
+  readonly noted: GatewayEvent[];
+  readonly agreements: GatewayAgreement[];
   readRoutes(): readonly ObservedRoute[];
 }
 
@@ -169,13 +178,19 @@ export function seededRandom(seed: number): () => number {
 function recordTelemetry(): Telemetry {
   const declared: GatewayTarget[] = [];
   const attempts: GatewayAttempt[] = [];
+  const noted: GatewayEvent[] = [];
+  const agreements: GatewayAgreement[] = [];
   let read: () => readonly ObservedRoute[] = () => [];
   return {
     declared,
     attempts,
+    noted,
+    agreements,
     readRoutes: () => read(),
     declare: target => void declared.push(target),
     attempt: attempt => void attempts.push(attempt),
+    event: event => void noted.push(event),
+    agreement: agreement => void agreements.push(agreement),
     observeRoutes(readRoutes) {
       read = readRoutes;
       return () => {

@@ -145,7 +145,7 @@ describe('an answered request', () => {
 
 describe('a target that refuses', () => {
   test('is followed by the next one, and no caller sees it', async () => {
-    const given = mail({}, await refusingAddress(), await startModel('b'));
+    const given = mail({ outliers: false }, await refusingAddress(), await startModel('b'));
     const { url, telemetry, events } = await startGateway(given);
     for (let index = 0; index < 20; index += 1) {
       const response = await ask(`${url}/mail/`, { method: 'POST', body: `mail ${index}` });
@@ -208,6 +208,140 @@ describe('a target that refuses', () => {
     );
     expect((await ask(`${url}/mail/`, { method: 'POST', body: 'x' })).status).toBe(200);
     expect(telemetry.attempts[0]).toMatchObject({ model: 'a', outcome: 'refused', retried: true });
+  });
+});
+
+describe('a target that fails again and again', () => {
+  test('is tried last for a moment, then again, and its weight stays', async () => {
+    const address = await refusingAddress();
+    const pauses = { baseMs: 60_000, capMs: 60_000 };
+    const { url, relay, telemetry, events } = await startGateway(
+      mail({ outliers: pauses }, address, await startModel('b')),
+    );
+    for (let index = 0; index < 8; index += 1)
+      expect((await ask(`${url}/mail/`)).headers.get('x-relaycore-target')).toBe('b');
+    await until(() => telemetry.attempts.length === 13);
+    const ofA = telemetry.attempts.filter(attempt => attempt.model === 'a');
+    expect(ofA.map(({ outcome }) => outcome)).toEqual(Array(5).fill('refused'));
+    const counted = { route: 'mail', model: 'a', version: '1', event: 'avoided', shadow: false };
+    expect(telemetry.noted).toEqual(Array(3).fill(counted));
+    expect(relay.state('mail').weights).toEqual({ a: 10_000, b: 0 });
+    expect(events.map(({ kind }) => kind).slice(0, 6)).toContain('target avoided');
+  });
+
+  test('gets its requests back after it has answered well several times', async () => {
+    let isWell = false;
+    const model = await startServer(
+      (_request, response) => void response.writeHead(isWell ? 200 : 500).end(),
+    );
+    const outliers = { failuresInRow: 2, baseMs: 20, successesNeeded: 2 };
+    const { url, events } = await startGateway(mail({ outliers }, model, await startModel('b')));
+    const served = async () => (await ask(`${url}/mail/`)).headers.get('x-relaycore-target');
+    expect([await served(), await served(), await served()]).toEqual(['a', 'a', 'b']);
+    isWell = true;
+    while (!events.some(({ kind }) => kind === 'target trusted again')) await served();
+    expect([await served(), await served()]).toEqual(['a', 'a']);
+  });
+});
+
+describe('the retry budget', () => {
+  test('bounds what a dying target adds to the load of the next one', async () => {
+    const { url: resetting } = await startResetting();
+    const given = { outliers: false, retryBudget: { share: 0.25, minimum: 0 } } as const;
+    const { url, telemetry } = await startGateway(mail(given, resetting, await startModel('b')));
+    const statuses = [];
+    for (let index = 0; index < 40; index += 1) {
+      const response = await ask(`${url}/mail/`);
+      await response.text();
+      statuses.push(response.status);
+    }
+    expect(statuses.filter(status => status === 200)).toHaveLength(10);
+    expect(statuses.filter(status => status === 502)).toHaveLength(30);
+    expect(telemetry.attempts.filter(attempt => attempt.retried)).toHaveLength(10);
+    expect(telemetry.noted.map(({ event }) => event)).toEqual(Array(30).fill('retry_withheld'));
+  });
+
+  test('costs refused requests nothing, since nobody has worked on them', async () => {
+    const given = { outliers: false, retryBudget: { share: 0, minimum: 0 } } as const;
+    const { url } = await startGateway(mail(given, await refusingAddress(), await startModel('b')));
+    for (let index = 0; index < 5; index += 1) expect((await ask(`${url}/mail/`)).status).toBe(200);
+  });
+});
+
+describe('a target at its capacity', () => {
+  test.each([
+    ['send', 200, 'a'],
+    ['refuse', 503, null],
+  ] as const)('leaves the rest to the next one; when all are full: %s', async (whenFull, status, target) => {
+    const { model, waiting } = await startStreaming();
+    const [a, b] = targetsAt(model, model).map(each => ({ ...each, capacity: { inFlight: 1 } }));
+    const { url, telemetry } = await startGateway({ routes: { mail: { targets: [a!, b!], whenFull } } });
+    const served = [];
+    for (let index = 0; index < 2; index += 1) {
+      const opened = openRequest(`${url}/mail/`);
+      const upstream = await waiting();
+      upstream.flushHeaders();
+      served.push({ answer: (await opened).answer, upstream });
+    }
+    expect(served.map(({ answer }) => answer.headers['x-relaycore-target'])).toEqual(['a', 'b']);
+
+    const third = ask(`${url}/mail/`);
+    if (whenFull === 'send') (await waiting()).end();
+    const response = await third;
+    expect(response.status).toBe(status);
+    expect(response.headers.get('x-relaycore-target')).toBe(target);
+    if (status === 503) {
+      expect(response.headers.get('retry-after')).toBe('1');
+      expect(await response.json()).toMatchObject({ error: { code: 'no_room' } });
+    }
+    expect(telemetry.noted.map(({ event, model: name }) => `${event} ${name}`)).toEqual([
+      'spilled a',
+      'full a',
+    ]);
+
+    for (const { answer, upstream } of served) {
+      upstream.end();
+      await text(answer);
+    }
+    await until(() => telemetry.attempts.length >= 2);
+    const again = ask(`${url}/mail/`);
+    (await waiting()).end();
+    expect((await again).headers.get('x-relaycore-target')).toBe('a');
+  });
+
+  test('is not buried: a backup that can take half gets half, and nothing fails', async () => {
+    // As a saturated server: it works on four at a time and refuses more than that.
+    let working = 0;
+    const backup = await startServer((_request, response) => {
+      working += 1;
+      response.statusCode = working > 4 ? 503 : 200;
+      setTimeout(() => {
+        working -= 1;
+        response.end('b');
+      }, 10);
+    });
+    const targets = targetsAt(await startModel('a'), backup);
+    const bounded = [targets[0]!, { ...targets[1]!, capacity: { inFlight: 4 } }];
+    const { url, telemetry } = await startGateway({ routes: { mail: { targets: bounded } } });
+    await putRoute(url, 'mail', { weights: { b: 10_000 }, generation: 1, reason: 'a is slow' });
+    const agent = new http.Agent({ keepAlive: true });
+    const caller = async () => {
+      const statuses = [];
+      for (let index = 0; index < 25; index += 1) {
+        const { answer } = await openRequest(`${url}/mail/`, { agent });
+        answer.resume();
+        statuses.push(answer.statusCode);
+        await once(answer, 'end');
+      }
+      return statuses;
+    };
+    const statuses = await Promise.all(Array.from({ length: 8 }, caller));
+    agent.destroy();
+    expect(new Set(statuses.flat())).toEqual(new Set([200]));
+    const spilled = telemetry.noted.filter(({ event, model }) => event === 'spilled' && model === 'b').length;
+    await until(() => telemetry.attempts.length === 200);
+    expect(telemetry.attempts.filter(({ model }) => model === 'a')).toHaveLength(spilled);
+    expect(spilled).toBeGreaterThan(20);
   });
 });
 
@@ -366,6 +500,28 @@ describe('a streamed answer', () => {
     await until(() => telemetry.attempts.length === 1);
     expect(telemetry.attempts).toMatchObject([{ model: 'a', outcome: 'cancelled', retried: false }]);
   });
+});
+
+test('events that a model sends arrive as they come; when it dies between two, nobody else is asked', async () => {
+  const { model, waiting } = await startStreaming();
+  const { url, telemetry } = await startGateway(mail({ allowRetry: 'always' }, model, await startModel('b')));
+  const opened = openRequest(`${url}/mail/`, { method: 'POST' }, 'write me a poem');
+  const upstream = await waiting();
+  upstream.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+  upstream.write('data: roses\n\n');
+  const { answer } = await opened;
+  expect(answer.headers).toMatchObject({
+    'content-type': 'text/event-stream',
+    'transfer-encoding': 'chunked',
+    'cache-control': 'no-store',
+  });
+  expect(String(await nextPiece(answer))).toBe('data: roses\n\n');
+  upstream.write('data: are\n\n');
+  expect(String(await nextPiece(answer))).toBe('data: are\n\n');
+  upstream.destroy();
+  await expect(text(answer)).rejects.toThrow('aborted');
+  await until(() => telemetry.attempts.length === 1);
+  expect(telemetry.attempts).toMatchObject([{ model: 'a', outcome: 'error', retried: false }]);
 });
 
 test('a caller that leaves before the answer ends the request to the target', async () => {

@@ -1,14 +1,16 @@
 /** Carries a caller's request to a target and the answer back; tries the next target when one refuses. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AttemptOutcome, Gateway } from '@neuroweaver/instrumentation';
+import type { Gateway } from '@neuroweaver/instrumentation';
 import { passAnswer } from './answer.ts';
-import { type AttemptResult, attempt, type Message } from './attempt.ts';
+import { askTarget, type Failure, mayGoOn, messageFor, outcomeOf } from './ask.ts';
+import type { Message } from './attempt.ts';
 import { type Body, bodyIsUnread, readBody } from './body.ts';
-import { failAlreadyRead, failClosing, failExhausted, type Tried } from './failures.ts';
-import { headersForTarget } from './headers.ts';
+import { createDispatch, type Dispatch, type End } from './dispatch.ts';
+import { failAlreadyRead, failClosing, failExhausted, failFull, type Tried } from './failures.ts';
 import type { Log, Route, Target } from './options.ts';
 import { attemptOrder, pickTarget } from './pick.ts';
+import { createShadows, type Shadows } from './shadow.ts';
 import type { Store } from './store.ts';
 
 export interface ForwardOptions {
@@ -25,11 +27,12 @@ export type Handler = (
 
 export interface Forwarder {
   handler(route: Route, options: ForwardOptions): Handler;
-  /** Refuses new requests and waits for those in flight; aborts what is left after `deadlineMs`. */
+  /** Refuses new requests and waits for those in flight; aborts what is left after `deadlineMs`, and all copies. */
   close(deadlineMs: number): Promise<void>;
 }
 
 interface Context {
+  readonly routes: ReadonlyMap<string, Route>;
   readonly store: Store;
   readonly telemetry: Gateway;
   readonly log: Log;
@@ -39,6 +42,7 @@ interface Context {
 /** One caller's request on its way. */
 export interface Passage {
   readonly route: Route;
+  readonly lane: Lane;
   /** In the order in which they are tried. */
   readonly targets: readonly Target[];
   readonly request: IncomingMessage;
@@ -48,9 +52,14 @@ export interface Passage {
   readonly signal: AbortSignal;
 }
 
-type Failure = Exclude<AttemptResult, { kind: 'answer' }>;
+/** What the requests of one route share. */
+interface Lane {
+  readonly dispatch: Dispatch;
+  readonly shadows: Shadows;
+}
 
-export function createForwarder({ store, telemetry, log, random }: Context): Forwarder {
+export function createForwarder({ routes, store, telemetry, log, random }: Context): Forwarder {
+  const lanes = new Map([...routes.values()].map(route => [route.name, openLane(route)]));
   const inFlight = new Map<Promise<void>, ServerResponse>();
   let closing = false;
 
@@ -68,8 +77,15 @@ export function createForwarder({ store, telemetry, log, random }: Context): For
       }, deadlineMs);
       await Promise.all(inFlight.keys());
       clearTimeout(deadline);
+      await Promise.all([...lanes.values()].map(({ shadows }) => shadows.close()));
     },
   };
+
+  function openLane(route: Route): Lane {
+    const dispatch = createDispatch(route, { telemetry, log, random });
+    const weights = () => store.state(route.name).weights;
+    return { dispatch, shadows: createShadows(route, { dispatch, weights, telemetry, log, random }) };
+  }
 
   async function carry(
     route: Route,
@@ -86,46 +102,32 @@ export function createForwarder({ store, telemetry, log, random }: Context): For
     if (!body) return; // The caller has left, and no target has heard of it.
     const { weights, generation } = store.state(route.name);
     const picked = pickTarget(route.targets, weights, random, sticky?.(request));
-    const targets = attemptOrder(picked, route.targets, weights);
+    const lane = lanes.get(route.name)!;
+    const targets = lane.dispatch.arrange(attemptOrder(picked, route.targets, weights));
     response.setHeader('x-relaycore-generation', generation);
-    await tryInOrder({ route, targets, request, response, body, signal: abort.signal });
+    await tryInOrder({ route, lane, targets, request, response, body, signal: abort.signal });
   }
 
   async function tryInOrder(passage: Passage): Promise<void> {
-    const { route, targets, request, response } = passage;
+    const { route, request, response, lane } = passage;
     const tried: Tried[] = [];
-    for (const [index, target] of targets.entries()) {
-      const startedMs = performance.now();
-      const result = await attemptOnce(target, passage);
-      if (result.kind === 'answer') {
-        const outcome = await passAnswer(result.answer, target, passage);
-        return count(route, target, outcome, false, startedMs);
-      }
-      const retried = index + 1 < targets.length && mayTryNext(result, passage);
-      count(route, target, outcomeOf(result), retried, startedMs);
+    let left = passage.targets;
+    let target = lane.dispatch.choose(left);
+    if (!target) return failFull(request, response, route.name);
+    while (target) {
+      const current: Target = target;
+      const end = lane.dispatch.begin(current);
+      const message = messageFor(request, current, passage.body);
+      const result = await askTarget(current, message, passage).catch(unaskable(end));
+      if (result.kind === 'answer') return passOn(result.answer, current, passage, end);
+      left = left.filter(other => other !== current);
+      target = nextAfter(current, result, left, message, passage);
+      end(outcomeOf(result), target !== undefined);
       if (result.kind === 'cancelled') return void response.destroy();
-      report(route, target, result, retried);
-      tried.push({ target: target.model, outcome: outcomeOf(result) });
-      if (!retried) return failExhausted(request, response, route.name, tried);
+      report(route, current, result, target !== undefined);
+      tried.push({ target: current.model, outcome: outcomeOf(result) });
     }
-  }
-
-  function count(
-    route: Route,
-    target: Target,
-    outcome: AttemptOutcome,
-    retried: boolean,
-    startedMs: number,
-  ): void {
-    const seconds = (performance.now() - startedMs) / 1_000;
-    telemetry.attempt({
-      route: route.name,
-      model: target.model,
-      version: target.version,
-      outcome,
-      retried,
-      seconds,
-    });
+    failExhausted(request, response, route.name, tried);
   }
 
   function report(
@@ -140,45 +142,30 @@ export function createForwarder({ store, telemetry, log, random }: Context): For
   }
 }
 
-/**
- * A kept connection may have been closed by the target just as it was taken. That says nothing about the target, so
- * it gets the request once more on a fresh one, if the request may be repeated at all.
- */
-async function attemptOnce(target: Target, passage: Passage): Promise<AttemptResult> {
-  const { request, body, route, signal } = passage;
-  const message: Message = {
-    method: request.method ?? 'GET',
-    path: originForm(request.url ?? '/'),
-    headers: headersForTarget(request, target.url.host, body),
-    body,
+/** A request that cannot be spelled says nothing about the target, which never heard of it. */
+function unaskable(end: End): (error: unknown) => never {
+  return error => {
+    end('cancelled', false);
+    throw error;
   };
-  const result = await attempt(target, message, { limits: route, signal, freshSocket: false });
-  const stale = result.kind === 'broken' && result.reusedSocket && mayTryNext(result, passage);
-  return stale ? attempt(target, message, { limits: route, signal, freshSocket: true }) : result;
 }
 
-/** Whether a target may be asked (again) after this failure, without the work being done twice unasked. */
-function mayTryNext(failure: Failure, { route, request, body }: Passage): boolean {
-  if (failure.kind === 'refused') return true;
-  if (failure.kind !== 'broken' || failure.begun || body.kind === 'streamed') return false;
-  return route.allowRetry === 'always' || idempotentMethods.has(request.method ?? 'GET');
+async function passOn(answer: IncomingMessage, target: Target, passage: Passage, end: End): Promise<void> {
+  const copy = passage.lane.shadows.plan(passage, target, answer);
+  const outcome = await passAnswer(answer, target, passage);
+  end(outcome, false);
+  copy?.(outcome);
 }
 
-/** RFC 9110, section 9.2.2. */
-const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
-
-/**
- * `refused` means that no connection was made (refused, unreachable, unknown host, connect timeout); `error` that one
- * broke; `timeout` that one stayed silent.
- */
-function outcomeOf({ kind }: Failure): AttemptOutcome {
-  return kind === 'broken' ? 'error' : kind;
-}
-
-/** A caller may send a whole address as its request target; the target gets the path of it. */
-function originForm(address: string): string {
-  if (address.startsWith('/')) return address;
-  if (!URL.canParse(address)) return `/${address}`;
-  const { pathname, search } = new URL(address);
-  return pathname + search;
+/** A refused request was no load to anyone. What a target may have begun to work on is, so it costs from the budget. */
+function nextAfter(
+  target: Target,
+  failure: Failure,
+  left: readonly Target[],
+  message: Message,
+  { route, lane: { dispatch } }: Passage,
+): Target | undefined {
+  if (left.length === 0 || !mayGoOn(failure, message, route)) return undefined;
+  if (failure.kind !== 'refused' && !dispatch.mayRepeat(target)) return undefined;
+  return dispatch.choose(left);
 }

@@ -9,19 +9,28 @@
  * ```
  */
 
+import type { Gateway } from '@neuroweaver/instrumentation';
 import type { Router } from 'express';
 import { createContract } from './contract.ts';
+import { follow as followRoutes } from './follow.ts';
 import { createForwarder, type ForwardOptions, type Handler } from './forward.ts';
-import { parseOptions, type RelayOptions } from './options.ts';
+import { parseOptions, type RelayOptions, type Route } from './options.ts';
 import { pickTarget } from './pick.ts';
 import type { RouteState } from './state.ts';
 import { openStore } from './store.ts';
 
+export { type Compare, type ComparedAnswer, equalJson, equalText } from './compare.ts';
 export type { ForwardOptions, Handler } from './forward.ts';
 export type {
+  CapacityOptions,
+  FollowOptions,
+  FollowSource,
+  OutlierOptions,
   RelayEvent,
   RelayOptions,
+  RetryBudgetOptions,
   RouteOptions,
+  ShadowOptions,
   TargetOptions,
 } from './options.ts';
 export type { RouteState } from './state.ts';
@@ -51,18 +60,18 @@ export interface Relay {
 }
 
 /**
- * Starts a relay kit. Reads the state file at once; nothing else is opened until requests come.
+ * Starts a relay kit. Reads the state file at once and begins to follow; nothing else is opened until requests come.
  *
  * @throws Error that lists every problem of the options, or names the folder of `stateFile` if it cannot be made.
  */
 export function createRelay(options: RelayOptions): Relay {
-  const { routes, log, random, telemetry, stateFile, token } = parseOptions(options);
+  const { routes, log, random, telemetry, stateFile, token, follow } = parseOptions(options);
   const store = openStore(routes, stateFile, log);
-  const forwarder = createForwarder({ store, telemetry, log, random });
+  const forwarder = createForwarder({ routes, store, telemetry, log, random });
+  const following = follow && followRoutes(follow, { routes, store, log, random });
   let closing: Promise<void> | undefined;
 
-  for (const route of routes.values())
-    for (const { model, version } of route.targets) telemetry.declare({ route: route.name, model, version });
+  for (const route of routes.values()) declareTargets(route, telemetry);
   const stopObserving = telemetry.observeRoutes(() => store.states());
 
   function known(name: string) {
@@ -72,7 +81,7 @@ export function createRelay(options: RelayOptions): Relay {
   }
 
   async function shutDown(deadlineMs: number) {
-    await forwarder.close(deadlineMs);
+    await Promise.all([following?.close(), forwarder.close(deadlineMs)]);
     await store.settled();
     stopObserving();
     for (const route of routes.values()) for (const target of route.targets) target.agent.destroy();
@@ -93,4 +102,10 @@ export function createRelay(options: RelayOptions): Relay {
       return closing;
     },
   };
+}
+
+function declareTargets({ name, targets, shadow }: Route, telemetry: Gateway): void {
+  for (const { model, version } of targets) telemetry.declare({ route: name, model, version });
+  for (const { model, version } of shadow ? (shadow.targets ?? targets) : [])
+    telemetry.declare({ route: name, model, version, shadow: true });
 }

@@ -7,8 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
+import { createDriver } from '../../controller/src/apply/drivers.ts';
 
 const program = fileURLToPath(new URL('gateway.ts', import.meta.url));
 
@@ -40,13 +41,10 @@ test('carries mail, counts it, follows the contract, and knows its weights after
 
   const page = await (await fetch(first.metrics)).text();
   const labels = 'route="mail-filter",gen_ai_request_model="spam-v1",ml_model_version="1"';
-  expect(sampleOf(page, `relaycore_gateway_attempts_total{${labels},outcome="ok",retried="false"}`)).toBe(
-    '1',
-  );
-  expect(sampleOf(page, `relaycore_gateway_attempts_total{${labels},outcome="refused",retried="true"}`)).toBe(
-    '0',
-  );
-  expect(sampleOf(page, `relaycore_gateway_duration_bucket{${labels},le="0.25"}`)).toBe('1');
+  const attempts = `relaycore_gateway_attempts_total{${labels},shadow="false"`;
+  expect(sampleOf(page, `${attempts},outcome="ok",retried="false"}`)).toBe('1');
+  expect(sampleOf(page, `${attempts},outcome="refused",retried="true"}`)).toBe('0');
+  expect(sampleOf(page, `relaycore_gateway_duration_bucket{${labels},shadow="false",le="0.25"}`)).toBe('1');
   expect(sampleOf(page, 'relaycore_gateway_route_generation{route="mail-filter"}')).toBe('3');
   const weight = 'relaycore_gateway_route_weight{route="mail-filter",gen_ai_request_model="spam-v2"}';
   expect(sampleOf(page, weight)).toBe('10000');
@@ -55,6 +53,22 @@ test('carries mail, counts it, follows the contract, and knows its weights after
   expect(await once(first.process, 'exit')).toEqual([0, null]);
   const second = await startGateway(args);
   expect((await classify(second.listening)).target).toBe('spam-v2');
+});
+
+test('follows a file beside what is pushed', async () => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'followed.json');
+  const models = ['spam-v1', 'spam-v2'];
+  const addresses = await Promise.all(models.map(startModel));
+  const gateway = await startGateway([
+    ...['--state', join(folder, 'routes.json'), '--follow', pathToFileURL(file).href],
+    ...models.flatMap((model, index) => ['--target', `${model}@1=${addresses[index]}`]),
+  ]);
+  const driver = createDriver({ kind: 'document', file, prefix: '' }, models);
+  const desired = { weights: { 'spam-v1': 0, 'spam-v2': 10_000 }, generation: 1, reason: 'test' };
+  expect(await driver.apply('mail-filter', desired, AbortSignal.timeout(5_000))).toEqual({ kind: 'applied' });
+  const target = async () => (await classify(gateway.listening)).target;
+  await expect.poll(target, { timeout: 10_000 }).toBe('spam-v2');
 });
 
 test('ends with its parent when told to', async () => {

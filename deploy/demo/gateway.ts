@@ -3,8 +3,9 @@
  *
  *   node --conditions=source deploy/demo/gateway.ts --port 7000 --metrics-port 9464 --state FILE
  *        --target spam-v1@1=http://127.0.0.1:7001 --target spam-v2@2=http://127.0.0.1:7002
- *        [--latency-thresholds 0.25,0.5] [--stay-with-parent]
+ *        [--follow redis://127.0.0.1:6379] [--latency-thresholds 0.25,0.5] [--stay-with-parent]
  *
+ * --follow names where routes are read from beside what is pushed: a Redis, another gateway (http:), or a file (file:).
  * Prints one line when it listens: {"listening":"http://127.0.0.1:7000","metrics":"http://127.0.0.1:9464/metrics"}.
  * Port 0 takes a free one. Ends on SIGTERM, and with --stay-with-parent when its standard input ends.
  */
@@ -12,9 +13,10 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { init } from '@neuroweaver/instrumentation';
-import { createRelay, type TargetOptions } from '@relaycore/controller/relay';
+import { createRelay, type FollowOptions, type TargetOptions } from '@relaycore/controller/relay';
 import express from 'express';
 
 const host = '127.0.0.1';
@@ -31,6 +33,7 @@ const relay = createRelay({
   // Classifying a mail twice changes nothing, so a request may always be tried again elsewhere.
   routes: { [route]: { targets: options.targets, allowRetry: 'always', attemptTimeoutMs: 10_000 } },
   stateFile: options.stateFile,
+  follow: options.follow,
   telemetry: ml.gateway(),
 });
 
@@ -72,6 +75,7 @@ function readOptions(args: string[]) {
       port: { type: 'string', default: '0' },
       'metrics-port': { type: 'string', default: '0' },
       state: { type: 'string' },
+      follow: { type: 'string' },
       target: { type: 'string', multiple: true, default: [] },
       'latency-thresholds': { type: 'string' },
       'stay-with-parent': { type: 'boolean', default: false },
@@ -82,6 +86,7 @@ function readOptions(args: string[]) {
     port: readNumber('--port', values.port),
     metricsPort: readNumber('--metrics-port', values['metrics-port']),
     stateFile: values.state,
+    follow: values.follow === undefined ? undefined : readFollow(values.follow),
     targets: values.target.map(readTarget),
     latencyThresholdsSeconds: values['latency-thresholds']
       ?.split(',')
@@ -97,6 +102,14 @@ function readTarget(text: string): TargetOptions {
   throw new Error(
     `gateway: --target ${text} is no MODEL@VERSION=URL, such as spam-v1@1=http://127.0.0.1:7001`,
   );
+}
+
+function readFollow(text: string): FollowOptions {
+  const protocol = URL.canParse(text) ? new URL(text).protocol : '';
+  if (/^rediss?:$/.test(protocol)) return { redis: text };
+  if (/^https?:$/.test(protocol)) return { url: text };
+  if (protocol === 'file:') return { file: fileURLToPath(text) };
+  throw new Error('gateway: --follow wants an address that begins with redis:, http:, https: or file:');
 }
 
 function readNumber(option: string, text: string): number {

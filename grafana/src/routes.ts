@@ -19,6 +19,8 @@ import { switchesOf } from './switches.ts';
 import { datasource, routeVariable } from './variables.ts';
 
 const ofRoute = 'route=~"$route"';
+/** Without the copies that shadow traffic sends: no caller sees how they end. */
+const ofCallers = `${ofRoute},shadow!="true"`;
 /** Models that are a target of the chosen routes. */
 const targetsOfRoute = `on (model) ${exported.routeWeight}{${ofRoute}}`;
 const attempts = prometheusName(metrics.gatewayAttempts);
@@ -260,8 +262,8 @@ const hiddenFailures = () =>
       {
         expr: share({
           counter: attempts,
-          bad: `${ofRoute},retried="false",${badAttempts}`,
-          all: `${ofRoute},retried="false",outcome!="cancelled"`,
+          bad: `${ofCallers},retried="false",${badAttempts}`,
+          all: `${ofCallers},retried="false",outcome!="cancelled"`,
           by: 'route',
         }),
         legend: 'seen by callers',
@@ -270,8 +272,8 @@ const hiddenFailures = () =>
       {
         expr: share({
           counter: attempts,
-          bad: `${ofRoute},retried="true"`,
-          all: `${ofRoute},retried="false",outcome!="cancelled"`,
+          bad: `${ofCallers},retried="true"`,
+          all: `${ofCallers},retried="false",outcome!="cancelled"`,
           by: 'route',
         }),
         legend: 'hidden by a retry',

@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { samplesOf, sampleValue } from '../test/page.ts';
 import { type Recording, startRecording } from '../test/recording.ts';
 import { createGateway, type Gateway, type GatewayAttempt } from './gateway.ts';
-import type { AttemptOutcome } from './metrics.ts';
+import { type AttemptOutcome, attemptOutcomes, gatewayEvents } from './metrics.ts';
 
 const target = { route: 'mail-filter', model: 'spam-v1', version: '1' };
 const labels = { route: 'mail-filter', gen_ai_request_model: 'spam-v1', ml_model_version: '1' };
@@ -30,6 +30,44 @@ test('a declared target has its counters at zero, also after declaring it again'
     'timeout true',
     'error true',
   ]);
+  expect(new Set(samples.map(sample => sample.labels.shadow))).toEqual(new Set(['false']));
+  const events = samplesOf(recording.page(), 'relaycore_gateway_events_total', labels);
+  expect(events.map(sample => sample.value)).toEqual(gatewayEvents.map(() => 0));
+});
+
+test('copies of requests have counters of their own, and are never tried again', () => {
+  gateway.declare({ ...target, shadow: true });
+  gateway.attempt({ ...target, shadow: true, outcome: 'error', retried: false, seconds: 0.1 });
+  const page = recording.page();
+  const samples = samplesOf(page, 'relaycore_gateway_attempts_total', labels);
+  expect(
+    samples.map(({ labels: { outcome, retried, shadow }, value }) => [outcome, retried, shadow, value]),
+  ).toEqual(attemptOutcomes.map(outcome => [outcome, 'false', 'true', outcome === 'error' ? 1 : 0]));
+  expect(sampleValue(page, 'relaycore_gateway_duration_count', { ...labels, shadow: 'true' })).toBe(1);
+});
+
+test('what the gateway did of its own accord is counted by event', () => {
+  gateway.event({ ...target, event: 'spilled' });
+  gateway.event({ ...target, event: 'guessed' as 'spilled' });
+  const spilled = { ...labels, event: 'spilled' };
+  expect(sampleValue(recording.page(), 'relaycore_gateway_events_total', spilled)).toBe(1);
+  expect(recording.rejected('invalid_event')).toBe(1);
+});
+
+test('agreement is a score of the model', () => {
+  const { route: _, ...model } = labels;
+  gateway.agreement({ ...target, score: 0.5 });
+  gateway.agreement({ ...target, score: 2 });
+  const agreement = { ...model, evaluation_name: 'agreement', source: 'agreement' };
+  const buckets = samplesOf(recording.page(), 'ml_evaluation_score_bucket', agreement);
+  expect(buckets.filter(({ value }) => value === 0).map(sample => sample.labels.le)).toEqual([
+    '0',
+    '0.1',
+    '0.2',
+    '0.3',
+    '0.4',
+  ]);
+  expect(recording.rejected('invalid_score')).toBe(1);
 });
 
 test.each<{ outcome: AttemptOutcome; timed: boolean }>([
@@ -41,7 +79,7 @@ test.each<{ outcome: AttemptOutcome; timed: boolean }>([
 ])('an attempt that ended $outcome is counted; timed: $timed', async ({ outcome, timed }) => {
   gateway.attempt({ ...target, outcome, retried: outcome !== 'ok', seconds: 5 });
   const page = recording.page();
-  const counted = { ...labels, outcome, retried: outcome === 'ok' ? 'false' : 'true' };
+  const counted = { ...labels, outcome, retried: outcome === 'ok' ? 'false' : 'true', shadow: 'false' };
   expect(sampleValue(page, 'relaycore_gateway_attempts_total', counted)).toBe(1);
   const buckets = samplesOf(page, 'relaycore_gateway_duration_bucket', { ...labels, le: '5' });
   expect(buckets.map(sample => sample.value)).toEqual(timed ? [1] : []);

@@ -1,13 +1,23 @@
-import { type AttemptOutcome, attemptOutcomes, attributes } from './metrics.ts';
+import {
+  type AttemptOutcome,
+  attemptOutcomes,
+  attributes,
+  type GatewayEventName,
+  gatewayEvents,
+  metrics,
+} from './metrics.ts';
 import { sampledSpan } from './record/exemplars.ts';
 import type { Counter, Gauge, Histogram, Recorder } from './record/recorder.ts';
 import type { Rejections } from './rejections.ts';
+import { isScore, roundKeepingMean } from './scores.ts';
 
 /** A model of a route, as the gateway names it. */
 export interface GatewayTarget {
   readonly route: string;
   readonly model: string;
   readonly version: string;
+  /** Whether this is about copies of callers' requests, which no caller sees. Default false. */
+  readonly shadow?: boolean | undefined;
 }
 
 /** One attempt at one target. */
@@ -16,6 +26,17 @@ export interface GatewayAttempt extends GatewayTarget {
   /** Whether the gateway tried another target after it, so that the caller saw nothing of this outcome. */
   readonly retried: boolean;
   readonly seconds: number;
+}
+
+/** Something that a gateway did of its own accord about a request that this target would have got. */
+export interface GatewayEvent extends GatewayTarget {
+  readonly event: GatewayEventName;
+}
+
+/** How well a target's answer to a copy agreed with the answer that the caller got. */
+export interface GatewayAgreement extends GatewayTarget {
+  /** In [0, 1]. */
+  readonly score: number;
 }
 
 /** What the gateway follows now for one route. */
@@ -31,6 +52,9 @@ export interface Gateway {
   /** Creates the target's series at zero, so that its first failure counts. Repeating it changes nothing. */
   declare(target: GatewayTarget): void;
   attempt(attempt: GatewayAttempt): void;
+  event(event: GatewayEvent): void;
+  /** Counts as a score of the model, with `agreement` as its evaluation and its source. */
+  agreement(agreement: GatewayAgreement): void;
   /**
    * Asks for the routes at every scrape; the answer must be at hand. A model that a route no longer has stands at 0.
    * Returns how to stop asking, after which the last values stay on the page.
@@ -44,7 +68,8 @@ export interface GatewayContext {
 }
 
 export function createGateway({ recorder, rejections }: GatewayContext): Gateway {
-  const seriesOf = createTargetLookup(recorder);
+  const [callers, copies] = [createTargetLookup(recorder, false), createTargetLookup(recorder, true)];
+  const seriesOf = (target: GatewayTarget) => (target.shadow === true ? copies : callers)(target);
 
   function declare(target: GatewayTarget): void {
     if (!isTarget(target)) {
@@ -53,8 +78,10 @@ export function createGateway({ recorder, rejections }: GatewayContext): Gateway
     }
     const series = seriesOf(target);
     for (const outcome of attemptOutcomes) series.attempts(outcome, false);
-    for (const outcome of retriedOutcomes) series.attempts(outcome, true);
+    for (const event of gatewayEvents) series.events(event);
     series.duration();
+    if (target.shadow === true) series.agreement();
+    else for (const outcome of retriedOutcomes) series.attempts(outcome, true); // copies are never tried again
   }
 
   function attempt(given: GatewayAttempt): void {
@@ -71,6 +98,19 @@ export function createGateway({ recorder, rejections }: GatewayContext): Gateway
     else rejections.count('invalid_duration');
   }
 
+  function event(given: GatewayEvent): void {
+    if (isTarget(given) && gatewayEvents.includes(given.event)) seriesOf(given).events(given.event).add(1);
+    else rejections.count('invalid_event');
+  }
+
+  function agreement(given: GatewayAgreement): void {
+    if (isTarget(given) && isScore(given.score))
+      seriesOf(given)
+        .agreement()
+        .recordEdge(roundKeepingMean(given.score, scoreSteps, Math.random));
+    else rejections.count('invalid_score');
+  }
+
   function observeRoutes(readRoutes: () => readonly ObservedRoute[]): () => void {
     const setRoutes = createRouteGauges(recorder);
     return recorder.beforeReading(() => {
@@ -85,6 +125,8 @@ export function createGateway({ recorder, rejections }: GatewayContext): Gateway
   return {
     declare: rejections.contain(declare, undefined),
     attempt: rejections.contain(attempt, undefined),
+    event: rejections.contain(event, undefined),
+    agreement: rejections.contain(agreement, undefined),
     observeRoutes: rejections.contain(observeRoutes, () => {}),
   };
 }
@@ -98,16 +140,20 @@ function recordDuration(durations: Histogram, seconds: number): void {
 /** What a gateway answers with another attempt. */
 const retriedOutcomes = ['refused', 'timeout', 'error'] as const satisfies readonly AttemptOutcome[];
 
+const scoreSteps = metrics.evaluationScore.edges.length - 1;
+
 /** The series of one target; each is created at zero when it is first asked for. */
 interface TargetSeries {
   attempts(outcome: AttemptOutcome, retried: boolean): Counter;
   duration(): Histogram;
+  events(event: GatewayEventName): Counter;
+  agreement(): Histogram;
 }
 
 /** Targets that are looked up without a search among the series; more than a gateway has, and no leak if one does. */
 const maximumKnownTargets = 4096;
 
-function createTargetLookup(recorder: Recorder): (target: GatewayTarget) => TargetSeries {
+function createTargetLookup(recorder: Recorder, shadow: boolean): (target: GatewayTarget) => TargetSeries {
   const routes = new Map<string, Map<string, Map<string, TargetSeries>>>();
   let known = 0;
 
@@ -122,30 +168,59 @@ function createTargetLookup(recorder: Recorder): (target: GatewayTarget) => Targ
   return target => {
     const found = routes.get(target.route)?.get(target.model)?.get(target.version);
     if (found !== undefined) return found;
-    const created = createTargetSeries(target, recorder);
+    const created = createTargetSeries(target, recorder, shadow);
     remember(target, created);
     return created;
   };
 }
 
-function createTargetSeries({ route, model, version }: GatewayTarget, recorder: Recorder): TargetSeries {
+function createTargetSeries(
+  { route, model, version }: GatewayTarget,
+  recorder: Recorder,
+  shadow: boolean,
+): TargetSeries {
   const base = { [attributes.route]: route, [attributes.model]: model, [attributes.version]: version };
-  const [firstTries, retriedTries] = [new Map<AttemptOutcome, Counter>(), new Map<AttemptOutcome, Counter>()];
-  let durations: Histogram | undefined;
+  const traffic = { ...base, [attributes.shadow]: String(shadow) };
+  const attemptsOf = (retried: boolean) =>
+    remembered((outcome: AttemptOutcome) => {
+      const described = { ...traffic, [attributes.outcome]: outcome, [attributes.retried]: String(retried) };
+      return recorder.counter('gatewayAttempts', described);
+    });
+  const [firstTries, retriedTries] = [attemptsOf(false), attemptsOf(true)];
   return {
-    attempts(outcome, retried) {
-      const tries = retried ? retriedTries : firstTries;
-      const known = tries.get(outcome);
-      if (known !== undefined) return known;
-      const described = { ...base, [attributes.outcome]: outcome, [attributes.retried]: String(retried) };
-      const created = recorder.counter('gatewayAttempts', described);
-      tries.set(outcome, created);
-      return created;
-    },
-    duration() {
-      durations ??= recorder.histogram('gatewayDuration', base);
-      return durations;
-    },
+    attempts: (outcome, retried) => (retried ? retriedTries : firstTries)(outcome),
+    duration: once(() => recorder.histogram('gatewayDuration', traffic)),
+    events: remembered(event => recorder.counter('gatewayEvents', { ...base, [attributes.event]: event })),
+    agreement: once(() => recorder.histogram('evaluationScore', agreementOf(model, version))),
+  };
+}
+
+/** The gateway does not know what the model is asked to do, nor whose it is. */
+function agreementOf(model: string, version: string) {
+  return {
+    [attributes.model]: model,
+    [attributes.version]: version,
+    [attributes.evaluationName]: 'agreement',
+    [attributes.source]: 'agreement',
+  };
+}
+
+function remembered<Key, Series>(create: (key: Key) => Series): (key: Key) => Series {
+  const known = new Map<Key, Series>();
+  return key => {
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    const created = create(key);
+    known.set(key, created);
+    return created;
+  };
+}
+
+function once<Series>(create: () => Series): () => Series {
+  let created: Series | undefined;
+  return () => {
+    created ??= create();
+    return created;
   };
 }
 

@@ -15,9 +15,16 @@ export type { CheckOptions, Checks } from './checks/checks.ts';
 export type { JsonSchema } from './checks/schema.ts';
 export type { DelayedOutcome, DelayedTruth } from './delayed.ts';
 export { type FeedbackRouter, type FeedbackRouterOptions, feedbackRouter } from './feedback-router.ts';
-export type { Gateway, GatewayAttempt, GatewayTarget, ObservedRoute } from './gateway.ts';
+export type {
+  Gateway,
+  GatewayAgreement,
+  GatewayAttempt,
+  GatewayEvent,
+  GatewayTarget,
+  ObservedRoute,
+} from './gateway.ts';
 export type { Judge, JudgeOptions, Scorer } from './judge.ts';
-export type { AttemptOutcome, ErrorType, RequestOutcome, ScoreSource } from './metrics.ts';
+export type { AttemptOutcome, ErrorType, GatewayEventName, RequestOutcome, ScoreSource } from './metrics.ts';
 export type { Model, ModelIdentity } from './model.ts';
 export type { InitOptions, PageKind } from './options.ts';
 export type { Ticket } from './tickets.ts';

@@ -62,6 +62,7 @@ async function pageWithEveryMetric(): Promise<string> {
     retried: false,
     seconds: 1,
   });
+  gateway.event({ route: 'chat', model: 'spam-v1', version: '1', event: 'spilled' });
   gateway.observeRoutes(() => [{ route: 'chat', generation: 1, weights: { 'spam-v1': 10_000 } }]);
   await ml.ready;
   const page = await pageWith(ml.endpoint!, [/^hw_gpu_utilization\{/m, /^nodejs_eventloop_delay_p99 /m]);

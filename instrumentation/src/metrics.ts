@@ -39,6 +39,9 @@ export const attributes = {
   route: 'route',
   /** `true` on an attempt after which the gateway tried again, so that no caller saw this outcome. */
   retried: 'retried',
+  /** `true` on an attempt that carried a copy of a caller's request, so that no caller saw it. */
+  shadow: 'shadow',
+  event: 'event',
 } as const;
 
 /** How a request ended at the model server. */
@@ -85,6 +88,14 @@ export const unscoredReasons = [
 ] as const;
 export type UnscoredReason = (typeof unscoredReasons)[number];
 
+/**
+ * What a gateway did of its own accord: sent a request past a target that had just failed (`avoided`) or had no room
+ * (`spilled`), found room nowhere (`full`), gave a failed attempt no second one (`retry_withheld`), or left a copy
+ * unsent (`shadow_dropped`).
+ */
+export const gatewayEvents = ['avoided', 'spilled', 'full', 'retry_withheld', 'shadow_dropped'] as const;
+export type GatewayEventName = (typeof gatewayEvents)[number];
+
 /** Why something given to this package was not recorded. */
 export const rejectionReasons = [
   'stale_ticket',
@@ -97,6 +108,7 @@ export const rejectionReasons = [
   'invalid_token_count',
   'unobservable_stream',
   'invalid_attempt',
+  'invalid_event',
   'invalid_duration',
   'invalid_route_state',
   'invalid_answer',
@@ -264,14 +276,21 @@ export const metrics = {
     kind: 'counter',
     unit: '{attempt}',
     description: 'Attempts of the gateway at a target, by outcome; retried ones were hidden from the caller.',
-    attributes: [...targetAttributes, attributes.outcome, attributes.retried],
+    attributes: [...targetAttributes, attributes.outcome, attributes.retried, attributes.shadow],
+  },
+  gatewayEvents: {
+    name: 'relaycore.gateway.events',
+    kind: 'counter',
+    unit: '{event}',
+    description: 'What the gateway did of its own accord about requests that a target would have got.',
+    attributes: [...targetAttributes, attributes.event],
   },
   gatewayDuration: {
     name: 'relaycore.gateway.duration',
     kind: 'histogram',
     unit: 's',
     description: 'How long an attempt took at the gateway; refused and cancelled ones are left out.',
-    attributes: targetAttributes,
+    attributes: [...targetAttributes, attributes.shadow],
     edges: requestDurationEdges,
     edgesAtThresholds: true,
   },

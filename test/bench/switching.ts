@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { GatewayDriver } from '../../controller/src/apply/driver.ts';
 import { createDriver } from '../../controller/src/apply/drivers.ts';
 import { startProcess } from '../../deploy/demo/processes.ts';
-import { freePort, startHaproxy } from '../support/servers.ts';
+import { freePort, startHaproxy, startRedis } from '../support/servers.ts';
 import { switchTo } from '../support/switching.ts';
 import { startLoad } from '../support/wrk.ts';
 import type { Benchmark } from './benchmarks.ts';
@@ -14,7 +14,7 @@ import { type Measure, type Result, sideBySide } from './side-by-side.ts';
 
 export const switching: Benchmark = {
   about:
-    'decision to first answer of the new target at HAProxy, under the load of wrk; peer: a gateway with the relay kit',
+    'decision to first answer of the new target at HAProxy, under the load of wrk; peers: gateways with the relay kit, one that is told and one that subscribes to Redis',
   run: async progress => [await measure(progress)],
 };
 
@@ -37,38 +37,59 @@ interface Gateway {
 async function measure(progress: (line: string) => void): Promise<Result> {
   const folder = await mkdtemp(join(tmpdir(), 'relaycore-switching-'));
   const stops: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
+  const started = async <T extends { stop(): Promise<void> }>(starting: Promise<T>): Promise<T> => {
+    const running = await starting;
+    stops.push(running.stop);
+    return running;
+  };
   try {
-    const models = await startModels(folder);
-    stops.push(models.stop);
-    const haproxy = await startHaproxyGateway(folder, models.addresses);
-    stops.push(haproxy.stop);
-    const relayKit = await startRelayKit(folder, models.addresses);
-    stops.push(relayKit.stop);
-    return await compare(haproxy, relayKit, progress);
+    const { addresses } = await started(startModels(folder));
+    const redis = await started(startRedis({ config: '', folder: join(folder, 'redis') }));
+    const haproxy = await started(startHaproxyGateway(folder, addresses));
+    const told = await started(startToldGateway(folder, addresses));
+    const subscribed = await started(startSubscribedGateway(folder, addresses, redis.url));
+    return await compare(haproxy, [told, subscribed], progress);
   } finally {
     for (const stop of stops.reverse()) await stop();
   }
 }
 
-async function compare(ours: Gateway, peer: Gateway, progress: (line: string) => void): Promise<Result> {
-  const loads = await Promise.all([ours, peer].map(({ url }) => startLoad(url, loadConnections)));
-  const [our, their] = [switches(ours), switches(peer)];
-  for (let i = 0; i < warmupSwitches; i++) await Promise.all([our(), their()]);
+async function compare(
+  ours: Gateway,
+  peers: readonly Gateway[],
+  progress: (line: string) => void,
+): Promise<Result> {
+  const contenders = [ours, ...peers].map(gateway => ({ gateway, figures: [] as number[] }));
+  const loads = await Promise.all(contenders.map(({ gateway }) => startLoad(gateway.url, loadConnections)));
+  const measures = contenders.map(({ gateway }) => switches(gateway));
+  for (let i = 0; i < warmupSwitches; i++) await Promise.all(measures.map(each => each()));
+  const [our, ...their] = measures.map((each, i) => noting(each, contenders[i]!.figures));
   const result = await sideBySide({
     name: 'switching',
     unit: 'ms',
     rounds,
-    ours: our,
-    peers: { [peer.name]: their },
+    ours: our!,
+    peers: Object.fromEntries(peers.map(({ name }, i) => [name, their[i]!])),
     onRound: round => round % 10 === 0 && progress(`switching: ${round} of ${rounds} switches`),
   });
   for (const [index, load] of loads.entries()) {
-    const { name } = [ours, peer][index]!;
+    const { gateway, figures } = contenders[index]!;
     const { requests, failed } = await load.stop();
-    progress(`switching: ${name} answered ${requests - failed} of ${requests} requests`);
-    if (failed > 0) throw new Error(`${failed} of ${requests} requests failed at ${name}`);
+    const slowest = Math.max(...figures).toFixed(1);
+    progress(
+      `switching: ${gateway.name} answered ${requests - failed} of ${requests} requests, the slowest switch took ${slowest} ms`,
+    );
+    if (failed > 0) throw new Error(`${failed} of ${requests} requests failed at ${gateway.name}`);
   }
   return result;
+}
+
+function noting(measure: Measure, figures: number[]): Measure {
+  return async () => {
+    const figure = await measure();
+    figures.push(figure);
+    return figure;
+  };
 }
 
 /** Back and forth, one switch a round. */
@@ -116,20 +137,36 @@ async function startHaproxyGateway(folder: string, addresses: readonly string[])
   return { name: 'haproxy', driver, url: `http://127.0.0.1:${port}/`, stop };
 }
 
-async function startRelayKit(folder: string, addresses: readonly string[]): Promise<Gateway> {
-  const { url, stop } = await startProcess({
-    name: 'the relay kit',
+async function startToldGateway(folder: string, addresses: readonly string[]): Promise<Gateway> {
+  const { url, stop } = await startRelayKit(folder, 'relaykit', addresses);
+  const driver = createDriver({ kind: 'relaycore', url }, targets);
+  return { name: 'relaykit', driver, url: `${url}/${route}`, stop };
+}
+
+async function startSubscribedGateway(
+  folder: string,
+  addresses: readonly string[],
+  redis: string,
+): Promise<Gateway> {
+  const { url, stop } = await startRelayKit(folder, 'subscription', addresses, ['--follow', redis]);
+  const driver = createDriver({ kind: 'document', redis, prefix: 'relaycore:route:' }, targets);
+  return { name: 'subscription', driver, url: `${url}/${route}`, stop };
+}
+
+function startRelayKit(
+  folder: string,
+  name: string,
+  addresses: readonly string[],
+  more: readonly string[] = [],
+) {
+  return startProcess({
+    name,
     command: [
       fileURLToPath(new URL('../../deploy/demo/gateway.ts', import.meta.url)),
-      ...['--state', join(folder, 'routes.json'), '--stay-with-parent'],
+      ...['--state', join(folder, `${name}.json`), '--stay-with-parent'],
       ...targets.flatMap((target, i) => ['--target', `${target}@1=http://${addresses[i]}`]),
+      ...more,
     ],
-    logFile: join(folder, 'relay-kit.log'),
+    logFile: join(folder, `${name}.log`),
   });
-  return {
-    name: 'relaykit',
-    driver: createDriver({ kind: 'relaycore', url }, targets),
-    url: `${url}/${route}`,
-    stop,
-  };
 }
