@@ -21,6 +21,13 @@ const good = {
       body: '{ "nodes": {{weights}}, "labels": { "generation": "{{generation}}", "why": "{{ reason }}" } }',
     },
   },
+  litellm: {
+    kind: 'litellm',
+    url: 'http://litellm:4000',
+    token: 'sk-1',
+    deployments: { nb: ['nb-1', 'nb-2'] },
+  },
+  kubernetes: { kind: 'kubernetes', namespace: 'models', backends: { nb: 'spam-nb' } },
 };
 
 const load = (driver: object, route = 'mail', more: object = {}) =>
@@ -35,6 +42,8 @@ const problemsOf = (...given: Parameters<typeof load>) => {
   return loaded.kind === 'ok' ? [] : loaded.problems;
 };
 const haproxy = (more: object) => ({ ...good.haproxy, ...more });
+const litellm = (more: object) => ({ ...good.litellm, ...more });
+const kubernetes = (more: object) => ({ ...good.kubernetes, ...more });
 const http = (more: { read?: object; write?: object } & Record<string, unknown>) => ({
   ...good.http,
   ...more,
@@ -55,6 +64,13 @@ test.each([
       read: { url: 'http://h/{{name}}', weight: '/weight' },
       write: { url: 'http://h/{{name}}', body: '{"weight":{{weight}}}' },
     }),
+  ],
+  ['LiteLLM', good.litellm],
+  ['LiteLLM, twice', litellm({ url: ['http://one:4000', 'http://two:4000'], group: 'gpt-4o' })],
+  ['Kubernetes', good.kubernetes],
+  [
+    'a rule by name in another context',
+    kubernetes({ resource: 'VirtualService', name: 'mail.v1', rule: 'all', context: 'production' }),
   ],
   [
     'HTTP, a weight for each',
@@ -150,6 +166,13 @@ test.each<[object, string, string, RegExp]>([
   [http({ write: { body: '{"w":{{weights}},"r":{{reason}}' } }), 'write.body', 'is no JSON', /quotes/],
   [http({ write: { body: '{"w":{{weights}},"r":{{reason}}}' } }), 'write.body', 'is no JSON', /quotes/],
   [http({ write: { body: '{"w":"{{weights}}"}' } }), 'write.body', 'is no JSON', /where a value stands/],
+  [litellm({ url: 'litellm:4000' }), 'url', 'is not an http or https address', /address of/],
+  [litellm({ deployments: { nv: 'x' } }), 'deployments.nv', 'is no target', /did you mean "nb"/],
+  [litellm({ deployments: { nb: 'x', lr: 'x' } }), 'deployments.lr', 'stands for nb already', /of its own/],
+  [kubernetes({ namespace: 'Models' }), 'namespace', 'is not written in the expected form', /models/],
+  [kubernetes({ resource: 'TCPRoute' }), 'resource', 'is none of "HTTPRoute"', /HTTPRoute/],
+  [kubernetes({ rule: -1 }), 'rule', 'is too small', /counted from 0/],
+  [kubernetes({ backends: { nb: 'lr' } }), 'backends.lr', 'stands for nb already', /of its own/],
   [http({ scale: 5 }), 'scale', 'is too small', /add up to/],
 ])('refuses one thing changed: %#', (driver, path, message, remedy) => {
   const found = problemsOf(driver);
@@ -167,16 +190,40 @@ test('a route whose name no backend can have needs the name of one', () => {
   expect(problemsOf({ ...good.haproxy, backend: 'mail' }, 'mail/filter')).toEqual([]);
 });
 
-test('two routes cannot share a backend of one HAProxy', () => {
-  const other = (socket: string) => ({
-    chat: { targets: ['nb'], driver: haproxy({ backend: 'mail', socket: [socket, '/other.sock'] }) },
-  });
-  expect(problemsOf(good.haproxy, 'mail', other('/run/haproxy/admin.sock'))).toEqual([
+test('a route whose name no object of Kubernetes can have needs the name of one', () => {
+  expect(problemsOf(good.kubernetes, 'Mail')).toMatchObject([
+    { message: 'no HTTPRoute can be called "Mail"', remedy: 'add routes.Mail.driver.name with its name' },
+  ]);
+  expect(problemsOf(kubernetes({ name: 'mail' }), 'Mail')).toEqual([]);
+});
+
+test.each([
+  [
+    haproxy({}),
+    haproxy({ backend: 'mail', socket: ['/run/haproxy/admin.sock', '/other.sock'] }),
+    haproxy({ backend: 'mail', socket: '/third.sock' }),
+    'the backend mail at /run/haproxy/admin.sock',
+  ],
+  [
+    litellm({}),
+    litellm({ group: 'mail', url: ['http://other:4000', 'http://litellm:4000'] }),
+    litellm({ group: 'chat' }),
+    'the model group mail at http://litellm:4000',
+  ],
+  [
+    kubernetes({}),
+    kubernetes({ name: 'mail' }),
+    kubernetes({ name: 'mail', rule: 1 }),
+    'the rule 0 of HTTPRoute models/mail',
+  ],
+])('two routes cannot share %#', (driver, same, another, place) => {
+  const other = (of: object) => ({ chat: { targets: ['nb', 'lr'], driver: of } });
+  expect(problemsOf(driver, 'mail', other(same))).toEqual([
     {
       path: 'routes.chat.driver',
-      message: 'the backend mail at /run/haproxy/admin.sock belongs to the route "mail" already',
-      remedy: 'give each route a backend of its own',
+      message: `${place} belongs to the route "mail" already`,
+      remedy: expect.stringMatching(/give each route a (backend|model group|rule) of its own/),
     },
   ]);
-  expect(problemsOf(good.haproxy, 'mail', other('/third.sock'))).toEqual([]);
+  expect(problemsOf(driver, 'mail', other(another))).toEqual([]);
 });

@@ -15,7 +15,7 @@ type Driver<Kind> = Extract<DriverFile, { kind: Kind }>;
 export function checkDrivers(routes: PolicyFile['routes']): Problem[] {
   return [
     ...Object.entries(routes).flatMap(([name, route]) => checkDriver(`routes.${name}.driver`, name, route)),
-    ...checkOneRouteABackend(routes),
+    ...checkOneRouteAPlace(routes),
   ];
 }
 
@@ -31,6 +31,17 @@ function checkDriver(path: string, name: string, { driver, targets }: RouteFile)
       return [...checkOneStore(path, driver), ...checkRedis(`${path}.redis`, driver.redis)];
     case 'http':
       return checkHttp(path, driver, targets);
+    case 'litellm':
+      return [
+        ...checkKeys(`${path}.deployments`, Object.keys(driver.deployments), targets),
+        ...checkValues(`${path}.deployments`, driver.deployments, targets, 'deployment'),
+      ];
+    case 'kubernetes':
+      return [
+        ...checkObjectName(path, name, driver),
+        ...checkKeys(`${path}.backends`, Object.keys(driver.backends), targets),
+        ...checkValues(`${path}.backends`, driver.backends, targets, 'backend'),
+      ];
     case 'relaycore':
     case 'dry-run':
       return [];
@@ -48,21 +59,49 @@ function checkBackendName(path: string, route: string, { backend }: Driver<'hapr
   ];
 }
 
-/** Two routes in one backend would undo each other's weights for ever. */
-function checkOneRouteABackend(routes: PolicyFile['routes']): Problem[] {
+function checkObjectName(path: string, route: string, { name, resource }: Driver<'kubernetes'>): Problem[] {
+  if (name !== undefined || /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(route)) return [];
+  return [
+    {
+      path,
+      message: `no ${resource} can be called "${route}"`,
+      remedy: `add ${path}.name with its name`,
+    },
+  ];
+}
+
+/** Two routes in one place would undo each other's weights for ever. */
+function checkOneRouteAPlace(routes: PolicyFile['routes']): Problem[] {
   const taken = new Map<string, string>();
   return Object.entries(routes).flatMap(([name, { driver }]) => {
-    if (driver.kind !== 'haproxy') return [];
-    const backend = driver.backend ?? name;
-    const places = [driver.socket].flat().map(socket => `${backend} at ${socket}`);
+    const [word, places] = placesOf(name, driver);
     const place = places.find(each => taken.has(each));
     if (place === undefined) {
       for (const each of places) taken.set(each, name);
       return [];
     }
-    const message = `the backend ${place} belongs to the route "${taken.get(place)}" already`;
-    return [{ path: `routes.${name}.driver`, message, remedy: 'give each route a backend of its own' }];
+    const message = `the ${word} ${place} belongs to the route "${taken.get(place)}" already`;
+    return [{ path: `routes.${name}.driver`, message, remedy: `give each route a ${word} of its own` }];
   });
+}
+
+/** What a driver changes as a whole, and what that is called. */
+function placesOf(route: string, driver: DriverFile): readonly [word: string, places: readonly string[]] {
+  switch (driver.kind) {
+    case 'haproxy':
+      return ['backend', [driver.socket].flat().map(socket => `${driver.backend ?? route} at ${socket}`)];
+    case 'litellm':
+      return ['model group', [driver.url].flat().map(url => `${driver.group ?? route} at ${url}`)];
+    case 'kubernetes': {
+      const { resource, namespace, name = route, rule, kubeconfig = '', context = '' } = driver;
+      return ['rule', [`${rule} of ${resource} ${namespace}/${name} ${kubeconfig} ${context}`.trim()]];
+    }
+    case 'relaycore':
+    case 'document':
+    case 'http':
+    case 'dry-run':
+      return ['', []];
+  }
 }
 
 function checkOneStore(path: string, { file, redis }: Driver<'document'>): Problem[] {

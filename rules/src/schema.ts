@@ -283,6 +283,68 @@ const http = z.strictObject({
   }),
 });
 
+const litellm = z.strictObject({
+  kind: z.literal('litellm'),
+  url: oneOrMore(httpUrl('address of the proxy')),
+  token: z
+    .string()
+    .min(1)
+    .meta({ description: 'master key, or the key of a proxy admin', examples: ['${LITELLM_MASTER_KEY}'] })
+    .optional(),
+  group: z
+    .string()
+    .min(1)
+    .meta({ description: 'model_name of the route, if not named like it', examples: ['gpt-4o'] })
+    .optional(),
+  deployments: z
+    .record(modelName, oneOrMore(z.string().min(1)))
+    .meta({
+      description: 'model_info.id of the deployment or deployments of a model, where not named like it',
+      examples: [{ 'spam-nb': '5f2b8c1e-0000-4000-8000-000000000001' }],
+    })
+    .default({}),
+});
+
+const kubernetesName = (description: string, example: string) =>
+  z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/)
+    .meta({ description, examples: [example] });
+
+const kubernetes = z.strictObject({
+  kind: z.literal('kubernetes'),
+  resource: z
+    .enum(['HTTPRoute', 'AIGatewayRoute', 'VirtualService'])
+    .meta({ description: 'what kind of object holds the route', examples: ['HTTPRoute'] })
+    .default('HTTPRoute'),
+  namespace: kubernetesName('where the object is', 'models'),
+  name: kubernetesName('the object, if not named like the route', 'mail-filter').optional(),
+  rule: z
+    .union([z.int().min(0), z.string().min(1)])
+    .meta({ description: 'the rule in it: its name, or its place counted from 0', examples: [0] })
+    .default(0),
+  backends: z
+    .record(modelName, z.string().min(1))
+    .meta({
+      description: 'the backend of a model (of a VirtualService subset or host), where not named like it',
+      examples: [{ 'spam-nb': 'spam-nb-v1' }],
+    })
+    .default({}),
+  kubeconfig: z
+    .string()
+    .min(1)
+    .meta({
+      description: 'file that says where the cluster is; else what kubectl would use, else the own cluster',
+      examples: ['/etc/relaycore/kubeconfig'],
+    })
+    .optional(),
+  context: z
+    .string()
+    .min(1)
+    .meta({ description: 'context in the kubeconfig, if not its current one', examples: ['production'] })
+    .optional(),
+});
+
 const driver = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('relaycore'),
@@ -296,6 +358,8 @@ const driver = z.discriminatedUnion('kind', [
   haproxy,
   routeDocument,
   http,
+  litellm,
+  kubernetes,
   z.strictObject({ kind: z.literal('dry-run') }),
 ]);
 

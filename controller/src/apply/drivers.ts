@@ -5,6 +5,8 @@ import { dryRunDriver } from './dry-run.ts';
 import { guarded } from './guarded.ts';
 import { haproxyDriver } from './haproxy.ts';
 import { httpDriver } from './http.ts';
+import { kubernetesDriver } from './kubernetes.ts';
+import { litellmDriver } from './litellm.ts';
 import { relaycoreDriver } from './relaycore.ts';
 
 /** The driver that the policy of a route with these targets names. */
@@ -25,6 +27,10 @@ function driverOf(config: DriverConfig, targets: readonly string[]): GatewayDriv
       return documentDriver(config);
     case 'http':
       return httpDriver(config, targets);
+    case 'litellm':
+      return litellmDriver(config);
+    case 'kubernetes':
+      return kubernetesDriver(config);
     case 'dry-run':
       return dryRunDriver();
   }

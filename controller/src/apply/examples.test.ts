@@ -10,14 +10,14 @@ const examples = [...gateways.matchAll(/```yaml\n(.*?)```/gs)].map(([, text]) =>
 
 test('the README has an example of each kind of gateway', () => {
   const kinds = examples.map(text => parse(text).driver.kind);
-  expect(kinds).toEqual(['haproxy', 'document', 'http', 'http', 'http']);
+  expect(kinds).toEqual(['haproxy', 'document', 'litellm', 'kubernetes', 'http', 'http', 'http']);
 });
 
 test.each(examples)('a policy with it is accepted: %#', example => {
   const targets = ['spam-v1', 'spam-v2'];
   const models = Object.fromEntries(targets.map(target => [target, {}]));
   const text = stringify({ models, routes: { 'mail-filter': { targets, ...parse(example) } } });
-  const loaded = loadPolicy(text, { APISIX_KEY: 'key' });
+  const loaded = loadPolicy(text, { APISIX_KEY: 'key', LITELLM_MASTER_KEY: 'key' });
   if (loaded.kind === 'refused') throw new Error(JSON.stringify(loaded.problems));
   const { driver } = loaded.policy.routes['mail-filter']!;
   expect(createDriver(driver, targets).capabilities().granularity).toBeGreaterThan(0);

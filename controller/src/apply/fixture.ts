@@ -1,10 +1,13 @@
 /** Real gateways for the drivers' tests, and a wire to them that fails on demand. */
 
+import { writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
+import { createFakeKubernetes, type FakeKubernetes } from '../../../test/support/fake-kubernetes.ts';
+import { createFakeLitellm, type FakeLitellm } from '../../../test/support/fake-litellm.ts';
 import { type RunningServer, startHaproxy, startRedis } from '../../../test/support/servers.ts';
 import { startNetServer, startServer, temporaryFolder } from '../../relay/fixture.ts';
 
@@ -135,6 +138,91 @@ export async function startRuntime(): Promise<string> {
     for (const [key, value] of searchParams) entries[key] = { final_value: value };
     response.end('OK\n');
   });
+}
+
+export const litellmToken = 'sk-s3cret';
+
+/** A LiteLLM with the model groups `mail-filter` (deployments a, b, c) and `chat` (chat-a, chat-b, chat-c). */
+export async function startFakeLitellm(): Promise<FakeLitellm & { readonly url: string }> {
+  const fake = createFakeLitellm(litellmToken);
+  const url = await startServer(fake.listener);
+  await addDeployments(url, litellmToken, url);
+  return Object.assign(fake, { url });
+}
+
+/** The first of each group has all the traffic; all of them are served at `upstream`. */
+async function addDeployments(url: string, token: string, upstream: string): Promise<void> {
+  for (const [group, prefix] of [
+    ['mail-filter', ''],
+    ['chat', 'chat-'],
+  ] as const)
+    for (const name of ['a', 'b', 'c'])
+      await addDeployment(url, token, {
+        model_name: group,
+        litellm_params: {
+          model: `openai/${name}`,
+          api_base: upstream,
+          api_key: 'none',
+          weight: name === 'a' ? 1 : 0,
+        },
+        model_info: { id: prefix + name },
+      });
+}
+
+export async function addDeployment(url: string, token: string, deployment: object): Promise<void> {
+  const response = await fetch(`${url}/model/new`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify(deployment),
+  });
+  if (!response.ok)
+    throw new Error(`POST ${url}/model/new answered ${response.status}: ${await response.text()}`);
+  await response.body?.cancel();
+}
+
+const kubernetesToken = 's3cret';
+
+/** An API server with the objects `mail-filter` and `chat` of each kind, in each one rule with the backends a, b, c. */
+export async function startFakeKubernetes(): Promise<FakeKubernetes & { readonly url: string }> {
+  const fake = createFakeKubernetes(kubernetesToken);
+  const weightOf = (name: string) => (name === 'a' ? 100 : 0);
+  const names = ['a', 'b', 'c'];
+  const backendRefs = names.map(name => ({ name, port: 8000, weight: weightOf(name) }));
+  const route = names.map(host => ({ destination: { host }, weight: weightOf(host) }));
+  for (const name of ['mail-filter', 'chat']) {
+    fake.create(pathOf('HTTPRoute', name), { rules: [{ name: 'all', backendRefs }] });
+    fake.create(pathOf('AIGatewayRoute', name), { rules: [{ name: 'all', backendRefs }] });
+    fake.create(pathOf('VirtualService', name), { http: [{ name: 'all', route }] });
+  }
+  return Object.assign(fake, { url: await startServer(fake.listener) });
+}
+
+const prefixes = {
+  HTTPRoute: '/apis/gateway.networking.k8s.io/v1/namespaces/models/httproutes',
+  AIGatewayRoute: '/apis/aigateway.envoyproxy.io/v1beta1/namespaces/models/aigatewayroutes',
+  VirtualService: '/apis/networking.istio.io/v1/namespaces/models/virtualservices',
+};
+
+export const pathOf = (resource: keyof typeof prefixes, name: string) => `${prefixes[resource]}/${name}`;
+
+/** A kubeconfig whose current context is the API server at this address; its other one is nowhere. */
+export async function kubeconfigFor(url: string, token = kubernetesToken): Promise<string> {
+  const path = join(temporaryFolder(), 'kubeconfig');
+  const cluster = (name: string, server: string) => ({
+    name,
+    cluster: { server, 'insecure-skip-tls-verify': true }, // or the library refuses to speak HTTP
+  });
+  const context = (name: string) => ({ name, context: { cluster: name, user: 'controller' } });
+  await writeFile(
+    path,
+    JSON.stringify({
+      clusters: [cluster('here', url), cluster('nowhere', 'http://127.0.0.1:1')],
+      contexts: [context('here'), context('nowhere')],
+      users: [{ name: 'controller', user: { token } }],
+      'current-context': 'here',
+    }),
+  );
+  return path;
 }
 
 const lastStep = (request: IncomingMessage) => decodeURIComponent(request.url!.split('/').at(-1)!);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { DriverConfig } from '@relaycore/rules';
 import { messageOf } from '../errors.ts';
 import type { Desired, GatewayDriver } from './driver.ts';
@@ -60,11 +61,19 @@ function candidatesIn(config: DriverConfig): readonly string[] {
   switch (config.kind) {
     case 'relaycore':
       return [config.token ?? ''];
+    case 'litellm': // which quotes the hash of a key that it does not know
+      return [
+        config.token ?? '',
+        createHash('sha256')
+          .update(config.token ?? '')
+          .digest('hex'),
+      ];
     case 'document':
       return [decodeURIComponent(new URL(config.redis ?? 'redis://').password)];
     case 'http': // in `Bearer SECRET` the whole and its end
       return Object.values(config.headers).flatMap(value => [value, value.split(' ').at(-1)!]);
     case 'haproxy':
+    case 'kubernetes': // whose secrets stand in the kubeconfig, and are never quoted
     case 'dry-run':
       return [];
   }

@@ -17,6 +17,7 @@ import {
   tellBackend,
   UnknownBackend,
 } from './haproxy-backend.ts';
+import { type Places, placesOf } from './places.ts';
 import { type OneGateway, several } from './several.ts';
 import { apportioned, scaledTo } from './shares.ts';
 import { takingTurns } from './turns.ts';
@@ -65,18 +66,6 @@ export function haproxyDriver({ socket, backend, servers }: HaproxyOptions): Gat
 }
 
 const highestWeight = 256;
-
-/** Which servers stand for which model. */
-interface Places {
-  serversOf(model: string): readonly string[];
-  modelOf(server: string): string;
-}
-
-function placesOf(servers: HaproxyOptions['servers']): Places {
-  const serversOf = (model: string) => [servers[model] ?? model].flat();
-  const models = new Map(Object.keys(servers).flatMap(model => serversOf(model).map(name => [name, model])));
-  return { serversOf, modelOf: server => models.get(server) ?? server };
-}
 
 async function tell(
   held: HaproxyBackend,
@@ -144,9 +133,9 @@ function stateOf({ servers, told }: HaproxyBackend, places: Places): GatewayStat
 }
 
 /** The weight of every server that stands for a target; a target's share is spread over its servers. */
-function serverWeights(weights: Weights, { serversOf }: Places): ReadonlyMap<string, number> {
+function serverWeights(weights: Weights, { namesOf }: Places): ReadonlyMap<string, number> {
   const shares = Object.entries(weights).flatMap(([model, weight]) =>
-    serversOf(model).map((name, _, all) => ({ name, share: weight / all.length })),
+    namesOf(model).map((name, _, all) => ({ name, share: weight / all.length })),
   );
   const scaled = scaledTo(
     highestWeight,
