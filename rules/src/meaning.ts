@@ -104,8 +104,12 @@ function outcomePart({ bad, ignored = [] }: OutcomeCounter): Role['partOf'] {
   };
 }
 
-/** As Prometheus matches: the whole value, and a label that is not there is an empty one. */
+/**
+ * As Prometheus matches: the whole value, and a label that is not there is an empty one. Every series is asked at every
+ * tick, so plain words are compared, which is several times as fast.
+ */
 function isAmong({ label, values }: LabelValues): (labels: Labels) => boolean {
+  if (values.every(value => /^\w*$/.test(value))) return labels => values.includes(labels[label] ?? '');
   const whole = new RegExp(`^(?:${values.join('|')})$`);
   return labels => whole.test(labels[label] ?? '');
 }
