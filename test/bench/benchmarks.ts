@@ -1,4 +1,5 @@
 import { assess } from './assess.ts';
+import { checks } from './checks.ts';
 import { instrumentation } from './instrumentation.ts';
 import { read } from './read.ts';
 import type { Result } from './side-by-side.ts';
@@ -10,4 +11,10 @@ export interface Benchmark {
   run(progress: (line: string) => void): Promise<readonly Result[]>;
 }
 
-export const benchmarks: Readonly<Record<string, Benchmark>> = { assess, read, switching, instrumentation };
+export const benchmarks: Readonly<Record<string, Benchmark>> = {
+  assess,
+  read,
+  switching,
+  instrumentation,
+  checks,
+};

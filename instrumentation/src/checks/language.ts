@@ -73,6 +73,8 @@ function shareOfScript(letters: Readonly<Record<Script, number>>, script: Script
 const enoughWords = 20;
 /** Of the commonest words in a text of the other language, so that a list of names is none. */
 const leastShareOfOther = 0.18;
+/** One little word that both languages have says nothing, however often it is said. */
+const leastDifferentOfOther = 5;
 /** Relatives share words: half as many as the other's are still its own. */
 const leastShareBesideOther = 0.5;
 
@@ -83,10 +85,20 @@ function judgeByWords(text: string, language: Language): number | undefined {
       .replaceAll('’', "'")
       .match(/[\p{L}\p{M}']+/gu) ?? [];
   if (words.length < enoughWords) return undefined;
-  const share = (of: Language) => words.filter(word => of.words.has(word)).length / words.length;
+  const own = shareOf(language, words);
+  const isOther = (other: Language) => {
+    const share = shareOf(other, words);
+    return share >= leastShareOfOther && own < leastShareBesideOther * share && isVaried(other, words);
+  };
   const others = Object.values(languages).filter(it => it !== language && it.script === language.script);
-  const other = Math.max(...others.map(share));
-  const own = share(language);
-  if (other >= leastShareOfOther && own < leastShareBesideOther * other) return 0;
+  if (others.some(isOther)) return 0;
   return own > 0 ? 1 : undefined;
+}
+
+function shareOf({ words }: Language, text: readonly string[]): number {
+  return text.filter(word => words.has(word)).length / text.length;
+}
+
+function isVaried({ words }: Language, text: readonly string[]): boolean {
+  return new Set(text.filter(word => words.has(word))).size >= leastDifferentOfOther;
 }

@@ -25,6 +25,14 @@ test.each(Object.entries(checks))('%s finds nothing wrong with sound answers', (
   expect(answers.filter(answer => (check(answer) ?? 1) < 1).map(describe)).toEqual([]);
 });
 
+test('one little word of another language, said often, does not make the text that language', () => {
+  // The s of the placeholders is a word of Czech.
+  const text =
+    'Bu dosya kaydedilsin mi: %s? %s içinde %d. satırda yinelenen ek: %s. %s satırında tanımlanmamış ek: %s. ' +
+    '%s okunuyor: %s. %s yazılıyor: %s. %s bulunamadı: %s. %s kapatıldı: %s.';
+  expect(createLanguageCheck('tr')({ text })).toBe(1);
+});
+
 test('sound prose ends as prose, in every language', () => {
   const check = createTruncatedCheck({ prose: true });
   const sentences = answers.filter(answer => answer.isProse);
