@@ -18,7 +18,10 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const bin = join(root, 'node_modules', '.bin');
 
-/** Servers the commands use: the Debian package, the program that proves it is there, and how others get it. */
+/**
+ * Servers the commands use: the Debian package, the program that proves it is there (by what it can do, where Debian
+ * splits it), and how others get it.
+ */
 const servers = {
   prometheus: { package: 'prometheus', program: 'prometheus', brew: 'prometheus' },
   alertmanager: {
@@ -30,6 +33,7 @@ const servers = {
   redis: { package: 'redis-server', program: 'redis-server', brew: 'redis' },
   haproxy: { package: 'haproxy', program: 'haproxy', brew: 'haproxy' },
   chromium: { package: 'chromium', program: 'chromium', brew: 'chromium' },
+  python: { package: 'python3-venv', program: 'python3', proof: ['-c', 'import ensurepip'], brew: 'python' },
   wrk: { package: 'wrk', program: 'wrk', brew: 'wrk' },
 };
 
@@ -118,6 +122,7 @@ function found(server) {
   if (server.in && existsSync(server.in))
     for (const version of readdirSync(server.in))
       if (existsSync(join(server.in, version, 'bin', server.program))) return true;
+  if (server.proof && spawnSync(server.program, server.proof, { stdio: 'ignore' }).status !== 0) return false;
   return [server.program].flat().some(onPath);
 }
 

@@ -9,6 +9,8 @@ export interface FakeKubernetes {
   readonly listener: RequestListener;
   /** What becomes of patches from now on. */
   trouble?: 'fails though applied' | 'answers though dropped' | 'conflicts' | 'fails' | 'hangs' | undefined;
+  /** Called once, when the next patch has come and before it is looked at. */
+  beforePatch?: (() => void) | undefined;
   /** So often an object is read before the gateway has seen its last change. */
   gatewayLag: number;
   /** What the gateway says of every object. */
@@ -49,62 +51,22 @@ interface Operation {
 }
 
 export function createFakeKubernetes(token: string): FakeKubernetes {
-  const objects = new Map<string, FakeObject>();
-  const seenByGateway = new Map<string, number>();
-  let version = 100;
-  let lag = 0;
+  const cluster = emptyCluster(() => fake);
 
-  function changed(path: string, before: FakeObject, after: FakeObject): FakeObject {
-    const { resourceVersion, generation } = before.metadata;
-    if (JSON.stringify(before) === JSON.stringify(after)) return before;
-    const newSpec = JSON.stringify(before.spec) !== JSON.stringify(after.spec);
-    lag = fake.gatewayLag;
-    const metadata = {
-      ...after.metadata,
-      resourceVersion: `${Math.max(Number(resourceVersion), version++) + 1}`,
-      generation: generation + (newSpec ? 1 : 0),
-    };
-    const object = { ...after, metadata };
-    objects.set(path, object);
-    return object;
-  }
-
-  function shown(path: string, object: FakeObject): FakeObject {
-    if (lag > 0) lag--;
-    else seenByGateway.set(path, object.metadata.generation);
-    const conditions = fake.conditions.map(condition => ({
-      observedGeneration: seenByGateway.get(path),
-      ...condition,
-    }));
-    return {
-      ...object,
-      status: path.includes('/httproutes/') ? { parents: [{ conditions }] } : { conditions },
-    };
-  }
-
-  function patch(path: string, object: FakeObject, body: string, response: ServerResponse): void {
+  function patch(path: string, body: string, response: ServerResponse) {
     fake.patches.push(body);
+    fake.beforePatch?.();
+    fake.beforePatch = undefined;
     if (fake.trouble === 'hangs') return;
-    if (fake.trouble === 'conflicts') {
-      refuse(
-        response,
-        409,
-        'Conflict',
-        'the object has been modified; please apply your changes to the latest version',
-      );
-      return;
-    }
-    const after = structuredClone(object);
+    if (fake.trouble === 'conflicts')
+      return refuse(response, 409, 'Conflict', 'the object has been modified');
+    const after = structuredClone(cluster.object(path)!);
     const problem = applied(after, JSON.parse(body)) ?? invalidIn(after);
-    if (problem !== undefined) {
-      refuse(response, 422, 'Invalid', problem);
-      return;
-    }
-    const took = fake.trouble === undefined || fake.trouble === 'fails though applied';
-    const result = took ? changed(path, object, after) : object;
+    if (problem !== undefined) return refuse(response, 422, 'Invalid', problem);
+    if (fake.trouble === undefined || fake.trouble === 'fails though applied') cluster.replace(path, after);
     if (fake.trouble?.startsWith('fails'))
-      refuse(response, 500, 'InternalError', 'etcdserver: request timed out');
-    else answer(response, 200, shown(path, result));
+      return refuse(response, 500, 'InternalError', 'etcdserver: request timed out');
+    answer(response, 200, cluster.shown(path));
   }
 
   const fake: FakeKubernetes = {
@@ -114,29 +76,63 @@ export function createFakeKubernetes(token: string): FakeKubernetes {
       { type: 'ResolvedRefs', status: 'True' },
     ],
     patches: [],
-    create(path, spec) {
-      const metadata = { name: path.split('/').at(-1)!, resourceVersion: `${version++}`, generation: 1 };
-      objects.set(path, { metadata, spec: structuredClone(spec), status: {} });
-    },
-    object: path => objects.get(path)!,
+    create: cluster.create,
+    object: path => cluster.object(path)!,
     edit(path, change) {
-      const after = structuredClone(objects.get(path)!);
+      const after = structuredClone(cluster.object(path)!);
       change(after);
-      changed(path, objects.get(path)!, after);
+      cluster.replace(path, after);
     },
     async listener(request, response) {
       if (request.headers.authorization !== `Bearer ${token}`)
         return refuse(response, 401, 'Unauthorized', 'Unauthorized');
       const path = new URL(request.url!, 'http://kubernetes').pathname;
-      const object = objects.get(path);
-      if (!object) return refuse(response, 404, 'NotFound', notFound(path));
-      if (request.method === 'GET') return answer(response, 200, shown(path, object));
+      if (!cluster.object(path)) return refuse(response, 404, 'NotFound', notFound(path));
+      if (request.method === 'GET') return answer(response, 200, cluster.shown(path));
       if (!isJsonPatch(request)) return refuse(response, 415, 'UnsupportedMediaType', 'not a JSON patch');
-      const body = await text(request);
-      patch(path, objects.get(path)!, body, response);
+      patch(path, await text(request), response);
     },
   };
   return fake;
+}
+
+/** The objects, and what a gateway that follows them says: after a change not before it has been read so often. */
+function emptyCluster(gateway: () => Pick<FakeKubernetes, 'gatewayLag' | 'conditions'>) {
+  const objects = new Map<string, FakeObject>();
+  const seenByGateway = new Map<string, number>();
+  let version = 100;
+  let lag = 0;
+  return {
+    object: (path: string) => objects.get(path),
+    create(path: string, spec: object): void {
+      const metadata = { name: path.split('/').at(-1)!, resourceVersion: `${version++}`, generation: 1 };
+      objects.set(path, { metadata, spec: structuredClone(spec), status: {} });
+    },
+    /** A new version of the object, and a new generation where what is wanted of it changed. */
+    replace(path: string, after: FakeObject): void {
+      const before = objects.get(path)!;
+      if (JSON.stringify(before) === JSON.stringify(after)) return;
+      const again = JSON.stringify(before.spec) === JSON.stringify(after.spec);
+      const generation = before.metadata.generation + (again ? 0 : 1);
+      lag = gateway().gatewayLag;
+      objects.set(path, {
+        ...after,
+        metadata: { ...after.metadata, resourceVersion: `${version++}`, generation },
+      });
+    },
+    shown(path: string): FakeObject {
+      const object = objects.get(path)!;
+      if (lag > 0) lag--;
+      else seenByGateway.set(path, object.metadata.generation);
+      return { ...object, status: statusOf(path, gateway().conditions, seenByGateway.get(path)) };
+    },
+  };
+}
+
+/** Of the three only HTTPRoutes say which generation is meant, each gateway for itself. */
+function statusOf(path: string, conditions: readonly FakeCondition[], observedGeneration?: number): object {
+  if (!path.includes('/httproutes/')) return { conditions };
+  return { parents: [{ conditions: conditions.map(condition => ({ observedGeneration, ...condition })) }] };
 }
 
 const isJsonPatch = ({ method, headers }: IncomingMessage) =>

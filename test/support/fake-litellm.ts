@@ -41,7 +41,11 @@ export function createFakeLitellm(token: string): FakeLitellm {
     const row = rows.get(id);
     if (!row) return refuse(response, 404, 'not_found_error', `Model ${id} not found on proxy.`);
     if (fake.trouble === 'hangs') return;
-    if (fake.trouble === undefined || fake.trouble === 'fails though applied') merge(row, JSON.parse(body));
+    if (fake.trouble === undefined || fake.trouble === 'fails though applied') {
+      const next = merged(row, JSON.parse(body));
+      if (JSON.stringify(next) !== JSON.stringify(row)) rows.delete(id); // what changed is listed last
+      rows.set(id, next);
+    }
     if (fake.trouble?.startsWith('fails'))
       return refuse(response, 500, 'internal_server_error', 'Error updating model: connection reset');
     answer(response, 200, { model_id: id, ...row });
@@ -69,19 +73,37 @@ export function createFakeLitellm(token: string): FakeLitellm {
   return fake;
 }
 
-/** The row's own id and origin, whatever stands in `model_info`. */
-const shownAs = (id: string, { model_name, litellm_params, model_info }: LitellmRow) => ({
-  model_name,
-  litellm_params,
-  model_info: { blocked: false, ...model_info, id, db_model: true },
-});
-
-/** A change that leaves switches out turns them off, and one that leaves the id out makes up another one. */
-function merge(row: LitellmRow, change: Partial<LitellmRow>): void {
-  if (change.litellm_params) Object.assign(row.litellm_params, switchedOff, change.litellm_params);
-  if (change.model_info)
-    Object.assign(row.model_info, { id: randomUUID(), db_model: false }, change.model_info);
+/** The row's own id and origin, whatever stands in `model_info`, and no secrets. */
+function shownAs(id: string, { model_name, litellm_params, model_info }: LitellmRow): LitellmRow {
+  const { api_key, ...params } = litellm_params;
+  return {
+    model_name,
+    litellm_params: params,
+    model_info: { blocked: false, ...model_info, id, db_model: true },
+  };
 }
+
+/**
+ * A change that leaves switches out turns them off, one that leaves the id out makes up another one, and null is no
+ * change.
+ */
+function merged(row: LitellmRow, change: Partial<LitellmRow>): LitellmRow {
+  const { litellm_params, model_info } = change;
+  return {
+    ...row,
+    litellm_params: {
+      ...row.litellm_params,
+      ...(litellm_params && { ...switchedOff, ...known(litellm_params) }),
+    },
+    model_info: {
+      ...row.model_info,
+      ...(model_info && { id: randomUUID(), db_model: false, ...known(model_info) }),
+    },
+  };
+}
+
+const known = (fields: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
 
 const switchedOff = {
   allow_client_keepalive_override: false,
@@ -120,15 +142,21 @@ function picked(open: readonly [string, LitellmRow][]): [string, LitellmRow] | u
   return open.find((_, i) => drawn < tickets.slice(0, i + 1).reduce((total, weight) => total + weight, 0));
 }
 
-/** LiteLLM shows the end of a key that it does not know, and its hash. */
+/** LiteLLM shows the hash of a key that it does not know. */
 function refuseKey(response: ServerResponse, key: string): void {
   const hash = createHash('sha256').update(key).digest('hex');
-  const message = `Authentication Error, Invalid proxy server token passed. Received API Key = sk-...${key.slice(-4)}, Key Hash (Token) =${hash}. Unable to find token in cache or \`LiteLLM_VerificationTokenTable\``;
-  refuse(response, 401, 'token_not_found_in_db', message);
+  const message = `Authentication Error, Invalid proxy server token passed. Received API Key = sk-..., Key Hash (Token) =${hash}. Unable to find token in cache or \`LiteLLM_VerificationTokenTable\``;
+  refuse(response, 401, 'token_not_found_in_db', message, 'key');
 }
 
-function refuse(response: ServerResponse, status: number, type: string, message: string): void {
-  answer(response, status, { error: { message, type, param: null, code: String(status) } });
+function refuse(
+  response: ServerResponse,
+  status: number,
+  type: string,
+  message: string,
+  param: string | null = null,
+): void {
+  answer(response, status, { error: { message, type, param, code: String(status) } });
 }
 
 const answer = (response: ServerResponse, status: number, body: object) =>

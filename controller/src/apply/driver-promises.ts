@@ -26,12 +26,12 @@ export interface Kind {
   readonly outlived: boolean;
   /** Whether the gateway knows its routes. */
   readonly strict: boolean;
-  /** What one call may take; 2 s unless the gateway is slower. */
+  /** What one call may take at most, on a busy machine; 10 s unless the gateway is slower. */
   readonly deadlineMs?: number;
 }
 
 const route = 'mail-filter';
-const targets = ['a', 'b', 'c'];
+export const targets = ['a', 'b', 'c'];
 const toB: Desired = { weights: { a: 0, b: 10_000, c: 0 }, generation: 3, reason: 'a "fails"' };
 const share: Desired = { weights: { a: 500, b: 9_500, c: 0 }, generation: 4, reason: 'a may prove itself' };
 
@@ -41,7 +41,7 @@ export function keepsItsPromises({
   change,
   outlived,
   strict,
-  deadlineMs = 2_000,
+  deadlineMs = 10_000,
 }: Kind): void {
   const soon = () => AbortSignal.timeout(deadlineMs);
   describe(name, () => {
@@ -225,7 +225,7 @@ export function keepsItsPromises({
         expect((await driver.apply(route, toB, brief())).kind).toBe('unknown');
         expect((await driver.verify(route, toB, brief())).kind).toBe('unknown');
         await expect(driver.read(route, brief())).rejects.toThrow();
-        expect(performance.now() - begun).toBeLessThan(2_000);
+        expect(performance.now() - begun).toBeLessThan(deadlineMs);
         wire.silent = false;
         const result = await reconcile(driver, route, toB, { tell: false, timeoutMs: deadlineMs });
         expect(result).toEqual({ kind: 'converged', changed: true });

@@ -146,12 +146,16 @@ export const litellmToken = 'sk-s3cret';
 export async function startFakeLitellm(): Promise<FakeLitellm & { readonly url: string }> {
   const fake = createFakeLitellm(litellmToken);
   const url = await startServer(fake.listener);
-  await addDeployments(url, litellmToken, url);
+  await addDeployments(url, litellmToken, () => 'http://127.0.0.1:1');
   return Object.assign(fake, { url });
 }
 
-/** The first of each group has all the traffic; all of them are served at `upstream`. */
-async function addDeployments(url: string, token: string, upstream: string): Promise<void> {
+/** The first of each group has all the traffic. */
+export async function addDeployments(
+  url: string,
+  token: string,
+  upstreamOf: (name: string) => string,
+): Promise<void> {
   for (const [group, prefix] of [
     ['mail-filter', ''],
     ['chat', 'chat-'],
@@ -161,7 +165,7 @@ async function addDeployments(url: string, token: string, upstream: string): Pro
         model_name: group,
         litellm_params: {
           model: `openai/${name}`,
-          api_base: upstream,
+          api_base: upstreamOf(name),
           api_key: 'none',
           weight: name === 'a' ? 1 : 0,
         },

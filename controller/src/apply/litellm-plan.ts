@@ -93,8 +93,12 @@ export function unfit({ deployments }: LitellmGroup, { changes }: Plan): string 
   return undefined;
 }
 
+/** LiteLLM lists what changed last at the end. */
 export const idsOf = (deployments: readonly LitellmDeployment[]) =>
-  deployments.map(({ id }) => id).join(', ');
+  deployments
+    .map(({ id }) => id)
+    .sort()
+    .join(', ');
 
 const leastCommonMultiple = (a: number, b: number) => (a * b) / greatestCommonDivisor(a, b);
 

@@ -10,10 +10,10 @@ import { reconcile } from './reconcile.ts';
 const route = 'mail-filter';
 const targets = ['a', 'b', 'c'];
 const desired: Desired = { weights: { a: 500, b: 9_500, c: 0 }, generation: 5, reason: 'a may prove itself' };
-const soon = () => AbortSignal.timeout(2_000);
+const soon = () => AbortSignal.timeout(10_000);
 const driverAt = (url: string | string[], deployments: Record<string, string[]> = {}, token = litellmToken) =>
   createDriver({ kind: 'litellm', url, token, deployments }, targets);
-const look = (driver: GatewayDriver, timeoutMs = 2_000) =>
+const look = (driver: GatewayDriver, timeoutMs = 10_000) =>
   reconcile(driver, route, desired, { tell: false, timeoutMs });
 
 const start = async () => {
