@@ -1,5 +1,7 @@
 import type { AttemptOutcome } from '@neuroweaver/instrumentation';
 import { describe, expect, test } from 'vitest';
+import { seededRandom, targetsAt } from './fixture.ts';
+import { parseOptions, type RelayOptions } from './options.ts';
 import { createOutliers } from './outliers.ts';
 
 const limits = { failuresInRow: 3, baseMs: 100, capMs: 1_000, maxShare: 0.5, successesNeeded: 2 };
@@ -101,6 +103,28 @@ test('a target whose pause is long over does not keep another one from being avo
   attempts(outliers, 'b', 5_000, ['error', 'error', 'error']);
   expect(outliers.arrange(['b', 'a'], 5_000)).toEqual(['a', 'b']);
 });
+
+test.each([1, 2, 10, 100, 1_000])(
+  'a dead target fails often enough for the controller to decide within ten seconds, at %i requests a second',
+  rate => {
+    const { routes } = parseOptions({
+      routes: { mail: { targets: targetsAt('http://127.0.0.1:1', 'http://127.0.0.1:2') } },
+      stateFile: 'routes.json',
+      telemetry: {} as RelayOptions['telemetry'], // nothing is counted here
+    });
+    const outliers = createOutliers(targets, routes.get('mail')!.outliers!, seededRandom(5));
+    let failures = 0;
+    for (let nowMs = 0; nowMs <= 10_000; nowMs += 1_000 / rate) {
+      if (outliers.arrange(targets, nowMs)[0] !== 'a') continue;
+      failures += 1;
+      outliers.begin('a', nowMs)('refused', nowMs);
+    }
+    // The controller's rule for an outage wants ten.
+    expect(failures).toBeGreaterThanOrEqual(10);
+    // And most callers are spared.
+    expect(failures).toBeLessThan(75);
+  },
+);
 
 test('pauses differ by chance, between half and all', () => {
   const pauses = [0, 0.25, 0.999].map(chance => {
