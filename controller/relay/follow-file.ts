@@ -40,7 +40,7 @@ export function fileSource(path: string): RouteSource {
           const text = await readFile(path, { encoding: 'utf8', signal });
           for (const route of routes) {
             const said = routeFrom(text, route);
-            if (said !== undefined) await offer(route, said);
+            if (said !== undefined) offer(route, said);
           }
         },
         close() {

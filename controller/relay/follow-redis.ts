@@ -51,7 +51,7 @@ export function redisSource(url: string, prefix = defaultPrefix): RouteSource {
           });
           for (const [index, route] of routes.entries()) {
             const said = routeFrom(texts[index] ?? emptyDocument, route);
-            if (said !== undefined) await offer(route, said);
+            if (said !== undefined) offer(route, said);
           }
         },
         close() {

@@ -23,7 +23,7 @@ export function urlSource(url: string, token: string | undefined): RouteSource {
         });
         const text = await response.text();
         if (response.status === 304) return;
-        const taken = await offer(route, saidBy(response, text));
+        const taken = offer(route, saidBy(response, text));
         const next = response.headers.get('etag');
         if (taken && next !== null) tags.set(route, next);
         else tags.delete(route);

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -247,6 +247,21 @@ test('a restarted gateway goes on with what it last followed, without its source
   const gone = join(temporaryFolder(), 'gone.json');
   const second = await startFollowing({ file: gone }, undefined, stateFile);
   expect(second.relay.state(route)).toMatchObject({ generation: 3, weights: { a: 0, b: 10_000 } });
+});
+
+test('a followed route serves also when it cannot be kept, and is kept as soon as it can be', async () => {
+  const file = join(temporaryFolder(), 'routes.json');
+  const stateFile = join(temporaryFolder(), 'state', 'state.json');
+  mkdirSync(`${stateFile}.new`, { recursive: true }); // stands in the way of writing
+  writeFileSync(file, documentOf(3, 'b'));
+  const { url, relay, events } = await startFollowing({ file, pollMs: 10 }, undefined, stateFile);
+  await until(() => relay.state(route).generation === 3);
+  expect((await ask(`${url}/mail/`)).headers.get('x-relaycore-target')).toBe('b');
+  await until(() => events.some(({ kind }) => kind === 'state not kept'));
+  rmSync(`${stateFile}.new`, { recursive: true, force: true });
+  await until(() => existsSync(stateFile));
+  expect(JSON.parse(readFileSync(stateFile, 'utf8')).routes.mail.generation).toBe(3);
+  expect(events.filter(({ kind }) => kind === 'state not kept')).toHaveLength(1);
 });
 
 test('closing does not wait for a source that hangs', async () => {

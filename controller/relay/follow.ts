@@ -23,10 +23,10 @@ export interface OpenSource {
 }
 
 /**
- * Takes a route as the contract spells it, or why what the source says of it is of no use. Resolves to whether it need
- * not be offered again.
+ * Takes a route as the contract spells it, or why what the source says of it is of no use. Returns whether it was of
+ * use, so that it need not be offered again.
  */
-export type Offer = (route: string, said: unknown) => Promise<boolean>;
+export type Offer = (route: string, said: unknown) => boolean;
 
 interface Context {
   readonly routes: ReadonlyMap<string, Route>;
@@ -69,7 +69,7 @@ export function follow(options: FollowOptions, { routes, store, log, random }: C
     }
   }
 
-  async function offer(name: string, said: unknown): Promise<boolean> {
+  function offer(name: string, said: unknown): boolean {
     const route = routes.get(name);
     if (!route) return true;
     const parsed = said instanceof Error ? undefined : parseKeptState(route, said);
@@ -80,8 +80,7 @@ export function follow(options: FollowOptions, { routes, store, log, random }: C
       complaints.complain(name, unusable(name, why));
       return false;
     }
-    const result = await store.change(name, parsed.state, undefined);
-    if (result.kind === 'not kept') return false;
+    const result = store.adopt(name, parsed.state);
     if (result.kind === 'stale' && parsed.state.generation === result.state.generation)
       complaints.complain(name, unusable(name, result.message));
     else complaints.settle(name, `${source.where} says something usable of route "${name}" again`);

@@ -1,4 +1,4 @@
-/** The routes' states: in memory for every request, and in the file before a change counts. */
+/** The routes' states: in memory for every request, and in the file for the next start. */
 
 import type { Log, Route } from './options.ts';
 import { type ChangeResult, changeRoute, initialState, type RouteChange, type RouteState } from './state.ts';
@@ -12,6 +12,11 @@ export interface Store {
    * result is `not kept` and the old state stays. The disk has no deadline of its own, the caller's request has.
    */
   change(route: string, change: RouteChange, ifMatch: readonly string[] | undefined): Promise<StoreResult>;
+  /**
+   * Applies a change that is kept elsewhere already: it serves at once, and the file follows. While that cannot be
+   * written, each further call tries again.
+   */
+  adopt(route: string, change: RouteChange): ChangeResult;
   /** Resolves when no change is being written. */
   settled(): Promise<void>;
 }
@@ -25,6 +30,9 @@ export function openStore(routes: ReadonlyMap<string, Route>, stateFile: string,
   prepareFolder(stateFile);
   const states = restore(routes, stateFile, log);
   let lastTurn: Promise<unknown> = Promise.resolve();
+  /** Whether the file lacks something that was adopted. */
+  let fileIsBehind = false;
+  let saidBehind = false;
 
   function state(route: string): RouteState {
     const found = states.get(route);
@@ -47,9 +55,28 @@ export function openStore(routes: ReadonlyMap<string, Route>, stateFile: string,
       log({ kind: 'state not kept', level: 'error', route: next.route, message, cause });
       return { kind: 'not kept', state: state(next.route), cause };
     }
+    // What was adopted in the meantime is newer.
+    if (next.generation > state(next.route).generation) set(next);
+    return changed;
+  }
+
+  function set(next: RouteState): void {
     states.set(next.route, next);
     log({ kind: 'route changed', level: 'info', route: next.route, message: describe(next) });
-    return changed;
+  }
+
+  async function catchUp(): Promise<void> {
+    if (!fileIsBehind) return;
+    fileIsBehind = false;
+    try {
+      await writeStateFile(stateFile, states.values());
+      saidBehind = false;
+    } catch (cause) {
+      fileIsBehind = true;
+      const message = `${stateFile} could not be written; the routes serve as they are, but a restart would not know them`;
+      if (!saidBehind) log({ kind: 'state not kept', level: 'error', message, cause });
+      saidBehind = true;
+    }
   }
 
   return {
@@ -59,6 +86,15 @@ export function openStore(routes: ReadonlyMap<string, Route>, stateFile: string,
       const turn = lastTurn.then(() => takeTurn(route, change, ifMatch));
       lastTurn = turn;
       return turn;
+    },
+    adopt(route, change) {
+      const result = changeRoute(state(route), change, undefined, Date.now());
+      if (result.kind === 'changed') {
+        set(result.state);
+        fileIsBehind = true;
+      }
+      if (fileIsBehind) lastTurn = lastTurn.then(catchUp);
+      return result;
     },
     settled: async () => void (await lastTurn),
   };
