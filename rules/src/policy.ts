@@ -13,7 +13,7 @@ import type { Signal } from './signals.ts';
 import { defaultThresholds, mergeThresholds, signalsOf, type Thresholds } from './signals.ts';
 
 export type { Approval } from './approval.ts';
-export type { Failback } from './failback.ts';
+export type { CauseKind, Failback, FailbackSteps } from './failback.ts';
 
 /** The policy as everything else reads it: defaults filled in, references checked, units in the names. */
 export interface Policy {
@@ -75,8 +75,12 @@ export interface Route {
   readonly name: string;
   /** Model ids in order of priority; the first is the primary. */
   readonly targets: readonly [string, ...string[]];
+  /** What those of them that say so can take, in requests a second. */
+  readonly capacities: Readonly<Record<string, number>>;
   readonly driver: DriverConfig;
   readonly mode: Mode;
+  /** When somebody changes the weights at the gateway: set them back, or keep to them. */
+  readonly changedByHand: 'restore' | 'adopt';
   readonly failback: Failback;
   readonly approval: Approval;
 }
@@ -302,16 +306,30 @@ function resolveModel(
   };
 }
 
-function resolveRoute(name: string, route: PolicyFile['routes'][string], { approval }: PolicyFile): Route {
+function resolveRoute(
+  name: string,
+  route: PolicyFile['routes'][string],
+  { approval, models }: PolicyFile,
+): Route {
   return {
     name,
     targets: route.targets as [string, ...string[]],
+    capacities: Object.fromEntries(
+      route.targets.flatMap(target => {
+        const capacity = models[target]?.capacity?.requests_per_second;
+        return capacity === undefined ? [] : [[target, capacity]];
+      }),
+    ),
     driver: route.driver,
     mode: route.mode,
+    // Where the controller moves nothing by itself, the gateway is somebody else's to move.
+    changedByHand: route.changed_by_hand ?? (isWatchedOnly(route.mode) ? 'adopt' : 'restore'),
     failback: resolveFailback(route.failback),
     approval: resolveApproval({ ...approval, ...route.approval }),
   };
 }
+
+const isWatchedOnly = (mode: Mode) => mode === 'observe' || mode === 'advise';
 
 const yearsOf = { day: 1 / 365.25, week: 7 / 365.25, month: 1 / 12, year: 1 } as const;
 

@@ -31,6 +31,14 @@ export interface Behaviour {
   readonly slow: number;
   /** Mean score of the answers, of which one in ten is scored. */
   readonly accuracy: number;
+  /** Share of the failures that are refusals for want of quota. */
+  readonly overQuota: number;
+  /** Requests a second beyond which it buckles: most of them fail then. */
+  readonly takes: number;
+  /** Requests a second that are copies of other requests, whatever the route sends it. */
+  readonly copies: number;
+  /** How long after an answer its score comes. */
+  readonly scoresLateMs: number;
   /** Mean badness of the signals that the policy adds. */
   readonly custom: Readonly<Record<string, number>>;
   /** Values of the resources that are seen of it. */
@@ -44,6 +52,8 @@ export interface StoryOptions {
   readonly targets: readonly [string, ...string[]];
   /** YAML of the policy's `detection`, `alert_settings` and so on; the shipped values otherwise. */
   readonly policy?: string;
+  /** YAML of what the policy says of a model, in braces. */
+  readonly models?: Readonly<Record<string, string>>;
   /** YAML of the route's failback, in braces. */
   readonly failback?: string;
   readonly mode?: Mode;
@@ -82,6 +92,10 @@ const healthy: Behaviour = {
   success: 0.99,
   slow: 0.005,
   accuracy: 0.95,
+  overQuota: 0,
+  takes: Number.POSITIVE_INFINITY,
+  copies: 0,
+  scoresLateMs: 0,
   custom: {},
   resources: {},
   unseen: undefined,
@@ -90,11 +104,12 @@ const healthy: Behaviour = {
 export function tell({
   targets,
   policy: extra = '',
+  models: modelKeys = {},
   failback = '{}',
   mode = 'auto',
   requestsPerSecond = 10,
 }: StoryOptions): Story {
-  const policy = policyOf(targets, extra, `failback: ${failback}, mode: ${mode}`);
+  const policy = policyOf(targets, modelKeys, extra, `failback: ${failback}, mode: ${mode}`);
   const route = policy.routes.mail!;
   const { tickMs } = policy.detection;
   const behaviours = new Map(targets.map(model => [model, healthy]));
@@ -108,6 +123,7 @@ export function tell({
   const changes: (Change & { at: number })[] = [];
   const proposals: Proposal[] = [];
   const carried = new Map<string, number>();
+  const lateScores: { readonly model: string; readonly at: number; readonly scores: Reading }[] = [];
   let rate = requestsPerSecond;
   let now = Date.parse('2026-11-02T08:00:00Z');
   let decision: Decision | undefined;
@@ -130,17 +146,19 @@ export function tell({
   }
 
   function readings(model: string): SignalReadings {
-    const { success, slow, accuracy, custom, unseen } = behaviours.get(model)!;
+    const { slow, overQuota, takes, copies, custom, unseen, ...behaviour } = behaviours.get(model)!;
     const feedback = absent(unseen ?? 'nobody rates it');
     if (unseen !== undefined)
       return { success: absent(unseen), latency: absent(unseen), accuracy: absent(unseen), feedback };
-    const share = (state.weights[model] ?? 0) / 10_000;
-    const requests = whole(`${model} requests`, (rate * share * tickMs) / 1000);
-    const scores = whole(`${model} scores`, requests / 10);
+    const perSecond = (rate * (state.weights[model] ?? 0)) / 10_000 + copies;
+    const success = perSecond > takes ? 0.3 : behaviour.success;
+    const requests = whole(`${model} requests`, (perSecond * tickMs) / 1000);
+    const failed = whole(`${model} failed`, requests * (1 - success));
+    const refused = whole(`${model} over quota`, failed * overQuota);
     return {
-      success: counts(requests, whole(`${model} failed`, requests * (1 - success))),
+      success: { ...counts(requests, failed), ...(refused > 0 && { overQuota: refused }) },
       latency: counts(requests, whole(`${model} slow`, requests * slow)),
-      accuracy: counts(scores, whole(`${model} wrong`, scores * (1 - accuracy))),
+      accuracy: scoresOf(model, requests, behaviour),
       feedback,
       ...Object.fromEntries(
         Object.entries(custom).map(([name, bad]) => [
@@ -149,6 +167,20 @@ export function tell({
         ]),
       ),
     };
+  }
+
+  /** One answer in ten is scored, now or later. */
+  function scoresOf(
+    model: string,
+    requests: number,
+    { accuracy, scoresLateMs }: Partial<Behaviour>,
+  ): Reading {
+    const scores = whole(`${model} scores`, requests / 10);
+    const scored = counts(scores, whole(`${model} wrong`, scores * (1 - accuracy!)));
+    if (scoresLateMs === 0) return scored;
+    lateScores.push({ model, at: now + scoresLateMs!, scores: scored });
+    const due = lateScores.findIndex(late => late.model === model && late.at <= now);
+    return due < 0 ? counts(0, 0) : lateScores.splice(due, 1)[0]!.scores;
   }
 
   function resources(): ResourceReadings {
@@ -304,9 +336,14 @@ export function tell({
   };
 }
 
-function policyOf(targets: readonly string[], extra: string, route: string): Policy {
+function policyOf(
+  targets: readonly string[],
+  models: NonNullable<StoryOptions['models']>,
+  extra: string,
+  route: string,
+): Policy {
   const loaded = loadPolicy(`
-models: {${targets.map(model => `${model}: {}`).join(', ')}}
+models: {${targets.map(model => `${model}: ${models[model] ?? '{}'}`).join(', ')}}
 routes:
   mail: { targets: [${targets.join(', ')}], driver: { kind: dry-run }, ${route} }
 ${extra}`);
