@@ -1,3 +1,4 @@
+import type { Rate } from '../assess/window.ts';
 import type { Assessment, Weights } from '../types.ts';
 import type { Situation } from './situation.ts';
 import { fullWeight } from './weights.ts';
@@ -60,42 +61,46 @@ function weightsOf({ route }: Situation, parts: readonly Part[]): Weights {
 }
 
 /** What the route sends: measured while it was as it is now, else the most that its targets have had together. */
-const demandOf = (situation: Situation) =>
-  measuredDemand(situation) ?? busiestTogether(situation, situation.route.targets, 0) ?? 0;
+const demandOf = (situation: Situation) => measuredDemand(situation) ?? busiestSince(situation, 0) ?? 0;
+
+/** Undefined when the route has been as it is for too short a time to tell. */
+export const measuredDemand = (situation: Situation) => busiestSince(situation, situation.state.updatedAt);
 
 /**
- * The busiest tenth of the evaluation window, over all that carry the route; what other routes send them is counted too.
- * Undefined when the route has been as it is for too short a time to tell.
+ * The busiest tenth of the evaluation window, in requests a second, over all that carry the route, and what the others
+ * had beyond their usual: a gateway sends them what a failing one did not answer. Of those that carry it, what other
+ * routes send them is counted too.
  */
-export function measuredDemand(situation: Situation): number | undefined {
-  const { route, state } = situation;
-  const carrying = route.targets.filter(model => (state.weights[model] ?? 0) > 0);
-  return busiestTogether(situation, carrying, state.updatedAt);
+function busiestSince({ route, state, assessments }: Situation, since: number): number | undefined {
+  const rates = route.targets.flatMap(model => {
+    const ofModel = ratesOf(assessments.get(model));
+    const usual = (state.weights[model] ?? 0) > 0 ? 0 : usually(ofModel);
+    return ofModel
+      .filter(({ from }) => from >= since)
+      .map(({ from, perSecond }) => ({ from, perSecond: Math.max(0, perSecond - usual) }));
+  });
+  const tenths = [...Map.groupBy(rates, ({ from }) => from).values()];
+  if (tenths.length === 0) return undefined;
+  return Math.max(...tenths.map(all => all.reduce((sum, { perSecond }) => sum + perSecond, 0)));
 }
 
-function busiestTogether(
-  { assessments }: Situation,
-  models: readonly string[],
-  since: number,
-): number | undefined {
-  const rates = models.flatMap(model => ratesOf(assessments.get(model))).filter(({ from }) => from >= since);
-  const byTenth = Map.groupBy(rates, ({ from }) => from);
-  return busiest([...byTenth.values()].map(all => all.reduce((sum, { perSecond }) => sum + perSecond, 0)));
-}
-
-/** What the target could take of this route; of one that the route sends nothing, less what it gets from others. */
+/**
+ * What the target could take of this route; of one that the route sends nothing, less what it usually gets from others.
+ * Usually, because just now a gateway may be sending it what the failing one did not answer.
+ */
 function roomOf({ route, state, assessments }: Situation, model: string): number | undefined {
   const capacity = route.capacities[model];
   if (capacity === undefined || model === route.targets[0]) return undefined;
   if ((state.weights[model] ?? 0) > 0) return capacity;
-  return capacity - (busiest(ratesOf(assessments.get(model)).map(({ perSecond }) => perSecond)) ?? 0);
+  return capacity - usually(ratesOf(assessments.get(model)));
 }
 
 const ratesOf = (assessment: Assessment | undefined) =>
   assessment?.signals.find(({ signal }) => signal === 'success')?.rates ?? [];
 
-const busiest = (perSecond: readonly number[]) =>
-  perSecond.length === 0 ? undefined : Math.max(...perSecond);
+/** The median, in requests a second. */
+const usually = (rates: readonly Rate[]) =>
+  rates.map(({ perSecond }) => perSecond).sort((a, b) => a - b)[Math.floor(rates.length / 2)] ?? 0;
 
 /** `: spam-v2 50.0 % (room for 5.0 of 10.0 requests/s), spam-v1 keeps 50.0 %`; nothing to say where one takes all. */
 export function describeSpread({ weights, parts, demand }: Spread, left: string): string {
