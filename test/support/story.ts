@@ -80,6 +80,8 @@ export interface Story {
   until(what: Decision['kind'] | Decision['reason'], ms: number): Decision;
   /** A person commits another state, as the API does. */
   person(change: Partial<RouteState>): void;
+  /** The controller ends and another one begins; what was committed is there, the evidence only if it is young enough. */
+  restarts(evidence: 'kept' | 'lost'): void;
   /** A person freezes the route, or lifts what is on it: the traffic and the generation stay. */
   hand(hand: Pick<RouteState, 'override' | 'freeze'>): void;
   /** What was left to a person so far, oldest first. */
@@ -317,6 +319,11 @@ export function tell({
       state = { ...standing, ...change, generation: state.generation + 1, updatedAt: now };
       const open = openProposal();
       if (open) close(open, 'superseded');
+    },
+    restarts(evidence) {
+      if (evidence === 'kept') return;
+      models.clear();
+      gauges = new Map();
     },
     hand({ override, freeze }) {
       const { override: _lifted, freeze: _thawed, ...standing } = state;

@@ -206,7 +206,10 @@ function newSignalState(
 const countsAlike = ({ levels: { warning, critical } }: Signal) =>
   warning.edgeSeconds === critical.edgeSeconds;
 
-/** Scores that come late are of older answers until the delay is over. */
+/**
+ * Scores that come late are of older answers until the delay is over. A state that began later than the try, because the
+ * evidence was lost in between, asks for the recovery from its own beginning.
+ */
 function startProving(
   { streams, run }: SignalState,
   { labelDelayMs = 0 }: Signal,
@@ -215,9 +218,12 @@ function startProving(
 ): void {
   if (provingSince === undefined) return;
   const countedFrom = provingSince + labelDelayMs;
-  if (at < countedFrom || streams.critical.countedFrom >= countedFrom) return;
-  endRun(run, countedFrom);
-  for (const level of levels) restart(streams[level], countedFrom, parameters[level]);
+  const { critical } = streams;
+  const isBegun = critical.countedFrom >= countedFrom && critical.recovering;
+  if (at < countedFrom || isBegun) return;
+  const from = Math.max(countedFrom, critical.countedFrom);
+  endRun(run, from);
+  for (const level of levels) restart(streams[level], from, parameters[level]);
 }
 
 function observe(
