@@ -1,63 +1,33 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, startClient } from '../../deploy/demo/client.ts';
-import { ensureModels } from '../../deploy/demo/mail/train.ts';
-import { type Stack, startStack } from '../../deploy/demo/stack.ts';
-import { type Watch, watchController } from '../../deploy/demo/watch.ts';
-import { startWebhookSink, type WebhookSink } from '../../deploy/demo/webhook-sink.ts';
+import { type Demo, root, startDemo } from '../support/demo.ts';
 
 /* Everything that a person does to a route, from a terminal, on the demo's real servers while a model gets worse. */
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const cacheFolder = join(root, '.cache/demo');
-
-let folder: string;
-let sink: WebhookSink;
-let stack: Stack;
-let client: Client;
-let watch: Watch;
-
+let demo: Demo;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'relaycore-terminal-'));
-  const { mail } = await ensureModels(cacheFolder);
-  sink = await startWebhookSink(() => undefined);
-  const onProgress = () => undefined;
-  stack = await startStack({ folder, cacheFolder, webhookUrl: sink.url, mode: 'approve', onProgress });
-  const { gateway, labelUrls } = stack;
-  client = startClient({ gatewayUrl: gateway.url, labelUrls, mail, labelDelayMs: 500, seed: 3 });
-  watch = watchController(stack.controller().url, () => undefined);
+  demo = await startDemo({ seed: 3, mode: 'approve' });
 }, 120_000);
-
-afterAll(async () => {
-  watch?.stop();
-  await client?.stop();
-  await stack?.stop();
-  await sink?.stop();
-  await rm(folder, { recursive: true, force: true });
-}, 60_000);
+afterAll(() => demo?.stop(), 60_000);
 
 /** What it prints, without its line breaks. */
 async function relayctl(...args: string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--conditions=source', 'controller/src/main.ts', ...args],
-    { cwd: root, env: { ...process.env, RELAYCORE_URL: stack.controller().url } },
+    { cwd: root, env: { ...process.env, RELAYCORE_URL: demo.stack.controller().url } },
   );
   return stdout.replace(/\s+/g, ' ');
 }
 
 const weights = async () => {
-  const answer = await fetch(`${stack.gateway.url}/api/v1/routes/mail-filter`);
+  const answer = await fetch(`${demo.stack.gateway.url}/api/v1/routes/mail-filter`);
   return ((await answer.json()) as { data: { weights: Record<string, number> } }).data.weights;
 };
 
 test('status, explain, pin, unpin, freeze, approve, history, audit', async () => {
-  await watch.until(
+  await demo.watch.until(
     ({ models }) => models.some(model => model.model_id === 'spam-v1' && model.verdict === 'healthy'),
     { ms: 60_000, what: 'a healthy verdict' },
   );
@@ -74,15 +44,15 @@ test('status, explain, pin, unpin, freeze, approve, history, audit', async () =>
   expect(await weights()).toEqual({ 'spam-v1': 10_000, 'spam-v2': 0 });
 
   await relayctl('freeze', 'mail-filter', '--for', '5m', '--reason', 'a release');
-  client.population('shifted');
-  await watch.until(({ routes }) => / otherwise failover to spam-v2/.test(routes[0]!.decision.words), {
+  demo.client.population('shifted');
+  await demo.watch.until(({ routes }) => / otherwise failover to spam-v2/.test(routes[0]!.decision.words), {
     ms: 120_000,
     what: 'a decision that the freeze holds back',
   });
   expect(await weights(), 'frozen').toEqual({ 'spam-v1': 10_000, 'spam-v2': 0 });
   await relayctl('unfreeze', 'mail-filter', '--reason', 'the release is out');
 
-  const { routes } = await watch.until(({ routes }) => routes[0]!.proposal !== null, {
+  const { routes } = await demo.watch.until(({ routes }) => routes[0]!.proposal !== null, {
     ms: 120_000,
     what: 'a proposal',
   });
@@ -92,7 +62,7 @@ test('status, explain, pin, unpin, freeze, approve, history, audit', async () =>
   expect(await weights()).toEqual({ 'spam-v1': 0, 'spam-v2': 10_000 });
 
   expect(await relayctl('history')).toMatch(/failover.*spam-v1.*spam-v2/);
-  const events = watch.events.map(({ kind, to_model }) => `${kind} ${to_model}`);
+  const events = demo.watch.events.map(({ kind, to_model }) => `${kind} ${to_model}`);
   expect(events.slice(0, 2)).toEqual(['manual spam-v2', 'manual spam-v1']);
   expect(await relayctl('audit')).toMatch(/approve .*unfreeze .*freeze .*switch .*unpin .*pin /);
   expect(await relayctl('audit', '--verify')).toMatch(/6 entries, intact; the last one is/);

@@ -8,6 +8,7 @@ import {
   type SignalName,
 } from '@relaycore/rules';
 import type { Observation, Reading, SignalReadings, Vantage } from '../types.ts';
+import { getOrAdd } from './get-or-add.ts';
 import type { Increment } from './increments.ts';
 import type { PairReadings } from './pairs.ts';
 
@@ -166,11 +167,3 @@ function scoreObservations(upTo: Tally['upTo']): readonly Observation[] {
 }
 
 const absent = (reason: string): Reading => ({ kind: 'absent', reason });
-
-function getOrAdd<K, V>(map: Map<K, V>, key: K, make: () => V): V {
-  const found = map.get(key);
-  if (found !== undefined) return found;
-  const made = make();
-  map.set(key, made);
-  return made;
-}
