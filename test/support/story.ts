@@ -29,6 +29,8 @@ export interface Behaviour {
   readonly success: number;
   /** Share of requests that are slower than every threshold. */
   readonly slow: number;
+  /** Mean seconds of a request; a function of its requests a second where load makes it slower. */
+  readonly latency: number | ((perSecond: number) => number);
   /** Mean score of the answers, of which one in ten is scored. */
   readonly accuracy: number;
   /** Mean badness of the signals that the policy adds. */
@@ -44,6 +46,10 @@ export interface StoryOptions {
   readonly targets: readonly [string, ...string[]];
   /** YAML of the policy's `detection`, `alert_settings` and so on; the shipped values otherwise. */
   readonly policy?: string;
+  /** YAML of how the route is balanced, in braces; not at all otherwise. */
+  readonly balance?: string;
+  /** The gateway holds no shares. */
+  readonly allOrNothing?: boolean;
   /** YAML of the route's failback, in braces. */
   readonly failback?: string;
   readonly mode?: Mode;
@@ -81,6 +87,7 @@ export interface Story {
 const healthy: Behaviour = {
   success: 0.99,
   slow: 0.005,
+  latency: 0.5,
   accuracy: 0.95,
   custom: {},
   resources: {},
@@ -91,10 +98,16 @@ export function tell({
   targets,
   policy: extra = '',
   failback = '{}',
+  balance,
+  allOrNothing = false,
   mode = 'auto',
   requestsPerSecond = 10,
 }: StoryOptions): Story {
-  const policy = policyOf(targets, extra, `failback: ${failback}, mode: ${mode}`);
+  const policy = policyOf(
+    targets,
+    extra,
+    `failback: ${failback}, mode: ${mode}${balance === undefined ? '' : `, balance: ${balance}`}`,
+  );
   const route = policy.routes.mail!;
   const { tickMs } = policy.detection;
   const behaviours = new Map(targets.map(model => [model, healthy]));
@@ -108,6 +121,7 @@ export function tell({
   const changes: (Change & { at: number })[] = [];
   const proposals: Proposal[] = [];
   const carried = new Map<string, number>();
+  const latencies = meanLatencies(policy.alerts.windowMinutes * 60_000);
   let rate = requestsPerSecond;
   let now = Date.parse('2026-11-02T08:00:00Z');
   let decision: Decision | undefined;
@@ -135,7 +149,10 @@ export function tell({
     if (unseen !== undefined)
       return { success: absent(unseen), latency: absent(unseen), accuracy: absent(unseen), feedback };
     const share = (state.weights[model] ?? 0) / 10_000;
+    const { latency } = behaviours.get(model)!;
     const requests = whole(`${model} requests`, (rate * share * tickMs) / 1000);
+    const seconds = typeof latency === 'number' ? latency : latency(rate * share);
+    latencies.add(model, now, requests, seconds);
     const scores = whole(`${model} scores`, requests / 10);
     return {
       success: counts(requests, whole(`${model} failed`, requests * (1 - success))),
@@ -187,6 +204,8 @@ export function tell({
       state,
       assessments,
       probes: probeResults(),
+      ...(balance !== undefined && { latencies: { seconds: latencies.at(now) } }),
+      allOrNothing,
       now,
       freshMs: intervalMs * 3 + timeoutMs,
     });
@@ -322,6 +341,28 @@ function counts(requests: number, bad: number): Reading {
     { badness: 1, count: bad },
   ].filter(({ count }) => count > 0);
   return { kind: 'counts', vantage: 'gateway', levels: { warning: observations, critical: observations } };
+}
+
+/** As Prometheus works them out: of all requests within the window. */
+function meanLatencies(windowMs: number) {
+  const counted = new Map<string, [at: number, requests: number, seconds: number][]>();
+  return {
+    add(model: string, at: number, requests: number, seconds: number): void {
+      const ticks = counted.get(model) ?? [];
+      ticks.push([at, requests, requests * seconds]);
+      if (ticks[0]![0] <= at - windowMs) ticks.shift();
+      counted.set(model, ticks);
+    },
+    at(now: number): ReadonlyMap<string, number> {
+      const means = [...counted].map(([model, ticks]) => {
+        let [all, total] = [0, 0];
+        for (const [at, requests, seconds] of ticks)
+          if (at > now - windowMs) [all, total] = [all + requests, total + seconds];
+        return [model, total / all] as const;
+      });
+      return new Map(means.filter(([, mean]) => Number.isFinite(mean)));
+    },
+  };
 }
 
 /** What is true of every decision, whatever the story. */

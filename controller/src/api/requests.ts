@@ -53,7 +53,7 @@ const page = {
 export const historyRequest = z.strictObject({
   route: text.optional(),
   model: text.optional(),
-  kind: z.enum(['failover', 'probe', 'ramp', 'failback', 'manual']).optional(),
+  kind: z.enum(['failover', 'probe', 'ramp', 'failback', 'balance', 'manual']).optional(),
   ...page,
 });
 

@@ -2,7 +2,7 @@ import type { SignalName } from '@relaycore/rules';
 import type { Decision, ReasonCode, Weights } from '../types.ts';
 import type { Database, Transaction } from './database.ts';
 
-export type SwitchKind = 'failover' | 'probe' | 'ramp' | 'failback' | 'manual';
+export type SwitchKind = 'failover' | 'probe' | 'ramp' | 'failback' | 'balance' | 'manual';
 
 /** Who changes a route that no person changes. */
 export const controllerActor = 'controller';
