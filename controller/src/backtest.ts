@@ -1,4 +1,11 @@
-import { counterQueries, freshnessQueries, meaningOf, type Policy, resourceQueries } from '@relaycore/rules';
+import {
+  balanceQueries,
+  counterQueries,
+  freshnessQueries,
+  meaningOf,
+  type Policy,
+  resourceQueries,
+} from '@relaycore/rules';
 import type { ModelState } from './assess/assess.ts';
 import { type GaugeStates, withGauges } from './assess/gauges.ts';
 import { incidentOf } from './assess/incident.ts';
@@ -58,7 +65,7 @@ async function readPiece(
   const { tickMs } = policy.detection;
   const until = from + (ticks - 1) * tickMs;
   const queries = counterQueries(policy);
-  const resources = resourceQueries(policy.resources);
+  const resources = [...resourceQueries(policy.resources), ...balanceQueries(policy)];
   const [scrapedAt, startedAt, counters, gauges] = await Promise.all([
     client.range('freshness', freshnessQueries.scrapedAt, from, until, tickMs),
     client.range('freshness', freshnessQueries.processStart, from, until, tickMs),
@@ -105,6 +112,7 @@ function createReplay(policy: Policy, from: number) {
         assessments,
         probes,
         now: raw.at,
+        ...(read.latencies && { latencies: read.latencies }),
         freshMs: policy.detection.tickMs,
         ...(incident && policy.incidents.holdSwitches && { incident }),
         lately: latelyOf(policy, modelsLeft(switches, raw.at - policy.switching.withinMs)),

@@ -201,7 +201,9 @@ export function createLoop(parts: LoopParts): Loop {
   }
 
   function planOn(ground: Ground, route: Route, state: RouteState): Plan {
-    return planRoute(policy, ground, { route, state, probes: prober.results(), at: clock.now() });
+    const allOrNothing = !drivers.get(route.name)!.capabilities().weights;
+    const probes = prober.results();
+    return planRoute(policy, ground, { route, state, probes, allOrNothing, at: clock.now() });
   }
 
   async function decideAndApply(

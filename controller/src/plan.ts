@@ -30,7 +30,11 @@ export interface Plan {
 }
 
 /** @param at the clock's time, for the record; decisions go by the time that was read */
-export function planRoute(policy: Policy, ground: Ground, { route, state, probes, at }: PlanInput): Plan {
+export function planRoute(
+  policy: Policy,
+  ground: Ground,
+  { route, state, probes, allOrNothing, at }: PlanInput,
+): Plan {
   const { readings, assessments, incident } = ground;
   const decision = decide({
     route,
@@ -40,6 +44,8 @@ export function planRoute(policy: Policy, ground: Ground, { route, state, probes
     ...(incident && policy.incidents.holdSwitches && { incident }),
     // A person may move as much as they like.
     ...(route.mode === 'auto' && { lately: latelyOf(policy, ground.left) }),
+    ...(readings.latencies && { latencies: readings.latencies }),
+    allOrNothing,
     now: readings.at,
     freshMs: policy.probes.intervalMs * 3 + policy.probes.timeoutMs,
   });
@@ -52,6 +58,8 @@ export interface PlanInput {
   readonly route: Route;
   readonly state: RouteState;
   readonly probes: ReadonlyMap<string, ProbeResult>;
+  /** The gateway of the route holds no shares. */
+  readonly allOrNothing: boolean;
   readonly at: number;
 }
 

@@ -73,7 +73,7 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
     for (const [route, { state, gateway, proposal }] of now.routes) {
       for (const [model, weight] of Object.entries(state.weights))
         observer.observe(gauges.weight, weight, { route, model });
-      for (const phase of ['primary', 'failed_over', 'probing', 'ramping'])
+      for (const phase of ['primary', 'balanced', 'failed_over', 'probing', 'ramping'])
         observer.observe(gauges.phase, state.phase.kind === phase ? 1 : 0, { route, phase });
       observer.observe(gauges.generation, state.generation, { route });
       observer.observe(gauges.converged, gateway.kind === 'converged' ? 1 : 0, { route });

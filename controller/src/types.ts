@@ -47,6 +47,13 @@ export interface GaugeReading {
 /** By model and resource; only what has a value. */
 export type ResourceReadings = ReadonlyMap<string, ReadonlyMap<string, GaugeReading>>;
 
+/** Mean seconds of a request over the evaluation window, of every model that had any. */
+export interface MeanLatencies {
+  readonly seconds: ReadonlyMap<string, number>;
+  /** Why they could not be asked for. */
+  readonly problem?: string;
+}
+
 export interface Readings {
   /** The instant that Prometheus was asked about. */
   readonly at: number;
@@ -54,6 +61,8 @@ export interface Readings {
   /** The PromQL behind them, for the decision record. */
   readonly queries: Readonly<Record<SignalName, string>>;
   readonly resources: ResourceReadings;
+  /** Where a route is balanced by them. */
+  readonly latencies?: MeanLatencies;
   /** Why a signal that the policy adds, or a resource, could not be asked for. */
   readonly failures?: ReadonlyMap<SignalName, string>;
   /** What went wrong, when something did; verdicts are then unknown. */
@@ -166,6 +175,8 @@ export interface Cause {
 /** Where a route stands in its life; `since` is when it came there. */
 export type Phase =
   | { readonly kind: 'primary'; readonly since: number }
+  /** Every healthy target serves, by how it does; `since` is the last step. */
+  | { readonly kind: 'balanced'; readonly since: number }
   | { readonly kind: 'failed_over'; readonly to: string; readonly since: number; readonly cause: Cause }
   | { readonly kind: 'probing'; readonly to: string; readonly since: number; readonly cause: Cause }
   | {
@@ -231,6 +242,11 @@ export type ReasonCode =
   | 'not_proven'
   | 'proven'
   | 'probes_passed'
+  | 'measured'
+  | 'not_measured'
+  | 'balanced'
+  | 'balance_time'
+  | 'not_balanced'
   | 'manual';
 
 /** A target that was weighed when the route needed one. */
@@ -260,7 +276,7 @@ export type Decision =
       readonly otherwise?: Decision;
     })
   | (Explained & {
-      readonly kind: 'failover' | 'probe' | 'ramp' | 'failback';
+      readonly kind: 'failover' | 'probe' | 'ramp' | 'failback' | 'balance';
       readonly from: string;
       readonly to: string;
       readonly next: Pick<RouteState, 'weights' | 'phase' | 'backoff'>;

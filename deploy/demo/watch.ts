@@ -5,7 +5,7 @@ export interface SwitchEvent {
   readonly id: number;
   readonly route: string;
   readonly generation: number;
-  readonly kind: 'failover' | 'probe' | 'ramp' | 'failback' | 'manual' | 'adopt' | 'restore';
+  readonly kind: 'failover' | 'probe' | 'ramp' | 'failback' | 'balance' | 'manual' | 'adopt' | 'restore';
   readonly from_model: string;
   readonly to_model: string;
   readonly reason: string;

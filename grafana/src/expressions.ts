@@ -2,7 +2,7 @@ import { type MetricDefinition, prometheusName } from '@neuroweaver/instrumentat
 import { exported, type Profile, profiles } from '@relaycore/rules';
 
 /** Phases of a route, in the order of their codes from 1: the higher, the further from normal. */
-export const phases = ['primary', 'ramping', 'probing', 'failed_over'] as const;
+export const phases = ['primary', 'balanced', 'ramping', 'probing', 'failed_over'] as const;
 
 /** The phase of each route as a number, for colours: place in `phases`, from 1. */
 export function phaseCode(matchers: string): string {

@@ -75,9 +75,10 @@ const serving = () =>
 
 const phaseMap = valueMap({
   1: { text: 'primary', color: colours.good },
-  2: { text: 'ramping', color: colours.neutral },
-  3: { text: 'probing', color: colours.neutral },
-  4: { text: 'failed over', color: colours.bad },
+  2: { text: 'balanced', color: colours.good },
+  3: { text: 'ramping', color: colours.neutral },
+  4: { text: 'probing', color: colours.neutral },
+  5: { text: 'failed over', color: colours.bad },
 });
 
 const phase = () =>

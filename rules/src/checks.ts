@@ -1,3 +1,4 @@
+import { checkBalance } from './balance-checks.ts';
 import { checkCustomSignals } from './custom-checks.ts';
 import { checkDrivers } from './driver-checks.ts';
 import { type CauseKind, type FailbackSteps, resolveFailback } from './failback.ts';
@@ -32,6 +33,7 @@ export function checkPolicy(file: PolicyFile): Problem[] {
     ...Object.entries(file.routes).flatMap(([name, route]) => [
       ...checkTargets(`routes.${name}.targets`, route.targets, Object.keys(file.models)),
       ...checkFailback(`routes.${name}.failback`, route.failback),
+      ...checkBalance(`routes.${name}.balance`, route, file.alert_settings),
     ]),
     ...checkDrivers(file.routes),
     ...checkAgreement(file),

@@ -1,3 +1,4 @@
+export { type Balance, balanceQueries, meanLatencyQuery } from './balance.ts';
 export { type Served, servedBy } from './by-model.ts';
 export { compilePolicy, policySchemaFile } from './compile.ts';
 export {

@@ -1,6 +1,7 @@
 import { LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { type Approval, resolveApproval } from './approval.ts';
+import { type Balance, resolveBalance } from './balance.ts';
 import { checkPolicy } from './checks.ts';
 import { type Failback, resolveFailback } from './failback.ts';
 import { atEdges, commonEdges, profilesNamed } from './latency-edges.ts';
@@ -13,6 +14,7 @@ import type { Signal } from './signals.ts';
 import { defaultThresholds, mergeThresholds, signalsOf, type Thresholds } from './signals.ts';
 
 export type { Approval } from './approval.ts';
+export type { Balance } from './balance.ts';
 export type { CauseKind, Failback, FailbackSteps } from './failback.ts';
 
 /** The policy as everything else reads it: defaults filled in, references checked, units in the names. */
@@ -83,6 +85,8 @@ export interface Route {
   readonly changedByHand: 'restore' | 'adopt';
   readonly failback: Failback;
   readonly approval: Approval;
+  /** Off unless stated. */
+  readonly balance?: Balance;
 }
 
 export interface Detection {
@@ -309,8 +313,9 @@ function resolveModel(
 function resolveRoute(
   name: string,
   route: PolicyFile['routes'][string],
-  { approval, models }: PolicyFile,
+  { approval, models, alert_settings }: PolicyFile,
 ): Route {
+  const { targets, balance } = route;
   return {
     name,
     targets: route.targets as [string, ...string[]],
@@ -326,6 +331,7 @@ function resolveRoute(
     changedByHand: route.changed_by_hand ?? (isWatchedOnly(route.mode) ? 'adopt' : 'restore'),
     failback: resolveFailback(route.failback),
     approval: resolveApproval({ ...approval, ...route.approval }),
+    ...(balance && { balance: resolveBalance(balance, targets, alert_settings) }),
   };
 }
 

@@ -412,6 +412,33 @@ const approval = z
   })
   .partial();
 
+const balance = z
+  .strictObject({
+    by: z
+      .array(z.enum(['latency', 'quality']))
+      .min(1)
+      .meta({
+        description: 'what decides about the shares: mean latency, and success with the accuracy score',
+        examples: [['latency', 'quality']],
+      }),
+    targets: z
+      .array(modelName)
+      .min(2)
+      .meta({
+        description: 'targets of the route that take part, if not all; with the primary',
+        examples: [['spam-nb', 'spam-lr']],
+      }),
+    minimum_percent: positive('least share of a target, from which it is measured', 5).max(50),
+    maximum_percent: positive('largest share of a target while the others can take the rest', 90).max(100),
+    step_percent: positive('no share moves by more at once', 10).max(100),
+    every_minutes: positive('time between two moves; the evaluation window unless stated', 10),
+  })
+  .partial()
+  .meta({
+    description: 'spreads the route over its healthy targets by how they do; without it the primary serves',
+    examples: [{ by: ['latency', 'quality'], minimum_percent: 5 }],
+  });
+
 const route = z.strictObject({
   targets: z
     .array(modelName)
@@ -428,6 +455,7 @@ const route = z.strictObject({
     .optional(),
   failback: failback.optional(),
   approval: approval.optional(),
+  balance: balance.optional(),
 });
 
 export const policySchema = z.strictObject({
@@ -609,6 +637,7 @@ export type ModelThresholdsFile = z.output<typeof modelThresholds>;
 export type ResourceFile = z.output<typeof resource>;
 export type CustomSignalFile = z.output<typeof customSignal>;
 export type ApprovalFile = z.output<typeof approval>;
+export type BalanceFile = z.output<typeof balance>;
 export type ProbeFile = z.output<typeof probe>;
 export type DriverFile = z.output<typeof driver>;
 export type RouteFile = z.output<typeof route>;

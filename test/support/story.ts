@@ -29,6 +29,8 @@ export interface Behaviour {
   readonly success: number;
   /** Share of requests that are slower than every threshold. */
   readonly slow: number;
+  /** Mean seconds of a request; a function of its requests a second where load makes it slower. */
+  readonly latency: number | ((perSecond: number) => number);
   /** Mean score of the answers, of which one in ten is scored. */
   readonly accuracy: number;
   /** Share of the failures that are refusals for want of quota. */
@@ -54,6 +56,10 @@ export interface StoryOptions {
   readonly policy?: string;
   /** YAML of what the policy says of a model, in braces. */
   readonly models?: Readonly<Record<string, string>>;
+  /** YAML of how the route is balanced, in braces; not at all otherwise. */
+  readonly balance?: string;
+  /** The gateway holds no shares. */
+  readonly allOrNothing?: boolean;
   /** YAML of the route's failback, in braces. */
   readonly failback?: string;
   readonly mode?: Mode;
@@ -93,6 +99,7 @@ export interface Story {
 const healthy: Behaviour = {
   success: 0.99,
   slow: 0.005,
+  latency: 0.5,
   accuracy: 0.95,
   overQuota: 0,
   takes: Number.POSITIVE_INFINITY,
@@ -108,10 +115,17 @@ export function tell({
   policy: extra = '',
   models: modelKeys = {},
   failback = '{}',
+  balance,
+  allOrNothing = false,
   mode = 'auto',
   requestsPerSecond = 10,
 }: StoryOptions): Story {
-  const policy = policyOf(targets, modelKeys, extra, `failback: ${failback}, mode: ${mode}`);
+  const policy = policyOf(
+    targets,
+    modelKeys,
+    extra,
+    `failback: ${failback}, mode: ${mode}${balance === undefined ? '' : `, balance: ${balance}`}`,
+  );
   const route = policy.routes.mail!;
   const { tickMs } = policy.detection;
   const behaviours = new Map(targets.map(model => [model, healthy]));
@@ -126,6 +140,7 @@ export function tell({
   const proposals: Proposal[] = [];
   const carried = new Map<string, number>();
   const lateScores: { readonly model: string; readonly at: number; readonly scores: Reading }[] = [];
+  const latencies = meanLatencies(policy.alerts.windowMinutes * 60_000);
   let rate = requestsPerSecond;
   let now = Date.parse('2026-11-02T08:00:00Z');
   let decision: Decision | undefined;
@@ -148,7 +163,7 @@ export function tell({
   }
 
   function readings(model: string): SignalReadings {
-    const { slow, overQuota, takes, copies, custom, unseen, ...behaviour } = behaviours.get(model)!;
+    const { slow, overQuota, takes, copies, custom, unseen, latency, ...behaviour } = behaviours.get(model)!;
     const feedback = absent(unseen ?? 'nobody rates it');
     if (unseen !== undefined)
       return { success: absent(unseen), latency: absent(unseen), accuracy: absent(unseen), feedback };
@@ -157,6 +172,8 @@ export function tell({
     const requests = whole(`${model} requests`, (perSecond * tickMs) / 1000);
     const failed = whole(`${model} failed`, requests * (1 - success));
     const refused = whole(`${model} over quota`, failed * overQuota);
+    const seconds = typeof latency === 'number' ? latency : latency(perSecond);
+    latencies.add(model, now, requests, seconds);
     return {
       success: { ...counts(requests, failed), ...(refused > 0 && { overQuota: refused }) },
       latency: counts(requests, whole(`${model} slow`, requests * slow)),
@@ -221,6 +238,8 @@ export function tell({
       state,
       assessments,
       probes: probeResults(),
+      ...(balance !== undefined && { latencies: { seconds: latencies.at(now) } }),
+      allOrNothing,
       now,
       freshMs: intervalMs * 3 + timeoutMs,
     });
@@ -366,6 +385,28 @@ function counts(requests: number, bad: number): Reading {
     { badness: 1, count: bad },
   ].filter(({ count }) => count > 0);
   return { kind: 'counts', vantage: 'gateway', levels: { warning: observations, critical: observations } };
+}
+
+/** As Prometheus works them out: of all requests within the window. */
+function meanLatencies(windowMs: number) {
+  const counted = new Map<string, [at: number, requests: number, seconds: number][]>();
+  return {
+    add(model: string, at: number, requests: number, seconds: number): void {
+      const ticks = counted.get(model) ?? [];
+      ticks.push([at, requests, requests * seconds]);
+      if (ticks[0]![0] <= at - windowMs) ticks.shift();
+      counted.set(model, ticks);
+    },
+    at(now: number): ReadonlyMap<string, number> {
+      const means = [...counted].map(([model, ticks]) => {
+        let [all, total] = [0, 0];
+        for (const [at, requests, seconds] of ticks)
+          if (at > now - windowMs) [all, total] = [all + requests, total + seconds];
+        return [model, total / all] as const;
+      });
+      return new Map(means.filter(([, mean]) => Number.isFinite(mean)));
+    },
+  };
 }
 
 /** What is true of every decision, whatever the story. */

@@ -18,6 +18,7 @@ const colours: Readonly<Record<string, (text: string) => string>> = {
   failed: red,
   passed: green,
   primary: green,
+  balanced: green,
   failed_over: red,
   probing: yellow,
   ramping: yellow,

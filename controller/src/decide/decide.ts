@@ -1,4 +1,5 @@
 import type { Decision, Freeze, ReasonCode } from '../types.ts';
+import { decideBalanced, decideSpreading } from './balance.ts';
 import { decideFailedOver, decideProving } from './failback.ts';
 import { decidePrimary } from './failover.ts';
 import type { Situation } from './situation.ts';
@@ -17,8 +18,12 @@ export function decide(situation: Situation): Decision {
 function decideByItself(situation: Situation): Decision {
   const { phase } = situation.state;
   switch (phase.kind) {
-    case 'primary':
-      return decidePrimary(situation);
+    case 'primary': {
+      const decision = decidePrimary(situation);
+      return decision.reason === 'healthy' ? decideSpreading(situation, decision) : decision;
+    }
+    case 'balanced':
+      return decideBalanced(situation);
     case 'failed_over':
       return decideFailedOver(situation, phase);
     case 'probing':

@@ -236,7 +236,7 @@ export function vet(
 const times = (count: number) => (count === 1 ? 'once' : `${count} times in a row`);
 
 /** A failover soon after the last return makes the next wait twice as long; a stable stretch forgets. */
-function backoffAfterFailover({ route, state, now }: Situation): Backoff {
+export function backoffAfterFailover({ route, state, now }: Situation): Backoff {
   const { level, returnedAt } = state.backoff;
   if (returnedAt === undefined) return { level: 0 };
   const stable = now - returnedAt > 4 * backoffMs(route.failback, level);

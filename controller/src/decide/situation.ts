@@ -1,6 +1,6 @@
 import type { Route } from '@relaycore/rules';
 import type { Incident } from '../assess/incident.ts';
-import type { Assessment, ProbeResult, RouteState } from '../types.ts';
+import type { Assessment, MeanLatencies, ProbeResult, RouteState } from '../types.ts';
 
 /** Everything a decision rests on; nothing else is looked at. */
 export interface Situation {
@@ -12,6 +12,10 @@ export interface Situation {
   readonly incident?: Incident;
   /** How much was moved lately; without it nothing is too much. */
   readonly lately?: Lately;
+  /** Where a route is balanced by them. */
+  readonly latencies?: MeanLatencies;
+  /** The gateway holds no shares: all traffic goes to one target. */
+  readonly allOrNothing?: boolean;
   readonly now: number;
   /** A probe or an assessment older than this vouches for nobody. */
   readonly freshMs: number;

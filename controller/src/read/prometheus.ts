@@ -1,4 +1,5 @@
 import {
+  balanceQueries,
   type CounterQuery,
   counterQueries,
   freshnessQueries,
@@ -29,15 +30,18 @@ export function prometheusReader(options: PrometheusOptions): Reader {
   let memory: TickMemory | undefined;
   return {
     async read(policy, at) {
-      const asked = { counters: counterQueries(policy), resources: resourceQueries(policy.resources) };
+      const asked = {
+        counters: counterQueries(policy),
+        resources: [...resourceQueries(policy.resources), ...balanceQueries(policy)],
+      };
       const queries = Object.fromEntries(
         [...asked.counters, ...asked.resources].map(({ name, promql }) => [name, promql]),
       );
       try {
         const raw = await rawTick(clients, asked, at);
-        const { memory: next, models, resources } = readTick(policy, memory, options.url, raw);
+        const { memory: next, ...read } = readTick(policy, memory, options.url, raw);
         memory = next;
-        return { at, queries, models, resources, failures: raw.failures };
+        return { at, queries, ...read, failures: raw.failures };
       } catch (error) {
         return unread(policy, at, queries, messageOf(error));
       }

@@ -2,6 +2,7 @@ import type { CounterQuery, Policy, SignalName } from '@relaycore/rules';
 import type { Readings } from '../types.ts';
 import { gaugeReadings } from './gauges.ts';
 import { type CounterMemory, type CounterSample, increments } from './increments.ts';
+import { meanLatencies } from './latencies.ts';
 import { type PairMemory, pairReadings } from './pairs.ts';
 import { type AbsentReason, modelIds, readingsOf } from './readings.ts';
 import { freshTargets, targetOf } from './targets.ts';
@@ -14,7 +15,7 @@ export interface RawTick {
   /** When each process started, where it says so, in seconds. */
   readonly startedAt: readonly CounterSample[];
   readonly counters: readonly CounterSample[];
-  /** Values of the resources, by name. */
+  /** Values of the resources, by name, and the mean latencies where they are asked for. */
   readonly gauges: ReadonlyMap<SignalName, readonly CounterSample[]>;
   /** Why a signal that the policy adds, or a resource, could not be asked for. */
   readonly failures: ReadonlyMap<SignalName, string>;
@@ -36,7 +37,7 @@ export function readTick(
   memory: TickMemory | undefined,
   source: string,
   { at, scrapedAt, startedAt, counters, gauges, failures }: RawTick,
-): { readonly memory: TickMemory } & Pick<Readings, 'models' | 'resources'> {
+): { readonly memory: TickMemory } & Pick<Readings, 'models' | 'resources' | 'latencies'> {
   const { staleMs, maxGapMs } = policy.detection;
   const fresh = freshTargets(scrapedAt, at, staleMs);
   const starts = new Map(startedAt.map(({ labels, value }) => [targetOf(labels), value * 1000]));
@@ -52,10 +53,12 @@ export function readTick(
   });
   const idOf = modelIds(policy);
   const pairs = pairReadings(memory?.pairs, step.increments, { at, maxGapMs, idOf });
+  const latencies = meanLatencies({ gauges, failures }, idOf);
   const reason: AbsentReason = signal => failures.get(signal) ?? unseen(signal, fresh.size);
   return {
     memory: { counters: step.memory, pairs: pairs.memory },
     models: readingsOf(policy, step.increments, reason, pairs.readings),
+    ...(latencies && { latencies }),
     resources: gaugeReadings(policy, { values: gauges, fresh, counters: believed }, idOf),
   };
 }
