@@ -191,7 +191,7 @@ export function createLoop(parts: LoopParts): Loop {
   /** Until the gateway has said what it does, the route is not touched: a guess could undo somebody's switch. */
   async function takeOver(route: Route): Promise<void> {
     try {
-      const held = await drivers.get(route.name)!.read(route.name, AbortSignal.timeout(gatewayTimeoutMs));
+      const held = await drivers.get(route.name)!.read(route.name, clock.deadline(gatewayTimeoutMs));
       await insertRouteState(database, firstState(route, held, clock.now()));
       log.info({ route: route.name, ...held }, 'route taken over from its gateway');
     } catch (error) {
@@ -292,6 +292,7 @@ export function createLoop(parts: LoopParts): Loop {
       {
         tell: tellNow,
         timeoutMs: gatewayTimeoutMs,
+        clock,
       },
     ).catch((error): Reconciled => ({ kind: 'open', detail: messageOf(error) }));
     const before = gateways.get(route);
