@@ -2,6 +2,7 @@ import type { Policy, Route } from '@relaycore/rules';
 import type { Incident } from './assess/incident.ts';
 import { decide } from './decide/decide.ts';
 import type { Lately } from './decide/situation.ts';
+import { hold } from './decide/words.ts';
 import { switchEvent } from './record/decision-record.ts';
 import type { NewSwitchEvent } from './record/switch-events.ts';
 import {
@@ -32,7 +33,7 @@ export interface Plan {
 /** @param at the clock's time, for the record; decisions go by the time that was read */
 export function planRoute(policy: Policy, ground: Ground, { route, state, probes, at }: PlanInput): Plan {
   const { readings, assessments, incident } = ground;
-  const decision = decide({
+  const decided = decide({
     route,
     state,
     assessments,
@@ -43,6 +44,7 @@ export function planRoute(policy: Policy, ground: Ground, { route, state, probes
     now: readings.at,
     freshMs: policy.probes.intervalMs * 3 + policy.probes.timeoutMs,
   });
+  const decision = readings.problem === undefined ? decided : holdUnread(decided, readings.problem);
   if (!isChange(decision)) return { decision };
   const next = nextState(state, decision, readings.at);
   return { decision, change: { next, event: switchEvent(state, decision, readings, at) } };
@@ -54,6 +56,10 @@ export interface PlanInput {
   readonly probes: ReadonlyMap<string, ProbeResult>;
   readonly at: number;
 }
+
+/** What stood before still stands, but nobody sees what it is like now. */
+const holdUnread = (decided: Decision, problem: string): Decision =>
+  isChange(decided) ? hold('unknown', `nothing can be read: ${problem}; else ${decided.words}`) : decided;
 
 /** What was moved lately, beside the policy's limit. */
 export function latelyOf({ switching, models }: Policy, left: ReadonlySet<string>): Lately {
