@@ -50,7 +50,7 @@ export function createGateways({ drivers, database, clock, log }: GatewayParts):
   /** The generation that each gateway was seen to follow. */
   const followed = new Map<string, number>();
 
-  const read = (route: string) => drivers.get(route)!.read(route, AbortSignal.timeout(gatewayTimeoutMs));
+  const read = (route: string) => drivers.get(route)!.read(route, clock.deadline(gatewayTimeoutMs));
 
   async function look(route: Route, state: RouteState): Promise<Reconciled | ChangedByHand> {
     const { name } = route;
@@ -71,7 +71,7 @@ export function createGateways({ drivers, database, clock, log }: GatewayParts):
   async function unlikeTold(state: RouteState): Promise<GatewayState | undefined> {
     const { route, weights, generation } = state;
     const desired = { weights, generation, reason: 'reconcile' };
-    const signal = AbortSignal.timeout(gatewayTimeoutMs);
+    const signal = clock.deadline(gatewayTimeoutMs);
     const seen = await drivers
       .get(route)!
       .verify(route, desired, signal)
@@ -96,7 +96,7 @@ export function createGateways({ drivers, database, clock, log }: GatewayParts):
       drivers.get(route)!,
       route,
       { weights, generation, reason: reason.slice(0, longestReason) },
-      { tell: tellNow, timeoutMs: gatewayTimeoutMs },
+      { tell: tellNow, timeoutMs: gatewayTimeoutMs, clock },
     ).catch((error): Reconciled => ({ kind: 'open', detail: messageOf(error) }));
     return settle(state, result);
   }
