@@ -1,4 +1,6 @@
 import { rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { Policy } from '@relaycore/rules';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
@@ -38,6 +40,8 @@ interface World {
   readonly reader: ScriptedReader;
   /** One tick after the other, five seconds apart. */
   ticks(count: number): Promise<void>;
+  /** The page of the controller's own metrics. */
+  metrics(): Promise<string>;
 }
 
 interface Given {
@@ -74,6 +78,15 @@ function world({
     loop,
     clock,
     reader,
+    async metrics() {
+      const server = createServer((request, response) => telemetry.handle(request, response));
+      await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      const page = await fetch(`http://127.0.0.1:${port}`).then(answer => answer.text());
+      server.closeAllConnections();
+      await new Promise(resolve => server.close(resolve));
+      return page;
+    },
     async ticks(count) {
       for (let tick = 0; tick < count; tick++) {
         clock.advance(tickMs);
@@ -230,6 +243,62 @@ resources: { memory: { value: m, warning_threshold: 8e9, critical_threshold: 12e
     await here.ticks(2);
     expect(await gateway.read(route, never)).toMatchObject({ generation: 1 });
     expect(statusOf(here)!.gateway).toEqual({ kind: 'converged', changed: true });
+  });
+
+  describe('a gateway that says it follows', () => {
+    const policy = policyOf(`
+detection: { tick_seconds: 5, ingestion_lag_seconds: 0 }
+models: { spam-nb: {}, spam-lr: {} }
+routes:
+  ${route}: { targets: [spam-nb, spam-lr], driver: { kind: relaycore, url: 'http://127.0.0.1:1' } }
+`);
+    /** The backup is known to be good; from then on everything goes to the primary. */
+    const begin = async (here: World) => {
+      here.reader.gets({ 'spam-nb': 50, 'spam-lr': 50 });
+      await here.ticks(1);
+      here.reader.gets({ 'spam-nb': 50, 'spam-lr': 0 });
+      await here.ticks(1);
+    };
+    const metrics = async (here: World) => {
+      return /^relaycore_route_confirmed.* (-?\d)$/m.exec(await here.metrics())?.[1];
+    };
+
+    test('and does is confirmed by the requests', async () => {
+      const here = world({ database, policy });
+      await begin(here);
+      expect(statusOf(here)!.traffic).toEqual({ kind: 'confirmed', since: here.clock.now() });
+      await failPrimary(here);
+      expect(statusOf(here)!.traffic).toEqual({ kind: 'pending', detail: 'told just now' });
+      here.reader.gets({ 'spam-nb': 1, 'spam-lr': 49 });
+      await here.ticks(1);
+      expect(statusOf(here)!.traffic).toEqual({ kind: 'confirmed', since: here.clock.now() });
+      expect(await metrics(here)).toBe('1');
+    });
+
+    test('and lies is found out within a minute, though it is read back as told', async () => {
+      const here = world({ database, policy });
+      await begin(here);
+      await failPrimary(here);
+      const movedAt = here.clock.now();
+      // Half of its processes never heard of it.
+      here.reader.gets({ 'spam-nb': 24, 'spam-lr': 26 });
+      here.reader.behave({ 'spam-nb': 'good' });
+      while (statusOf(here)!.traffic?.kind !== 'not_followed') {
+        await here.ticks(1);
+        expect(here.clock.now() - movedAt).toBeLessThanOrEqual(60_000);
+      }
+      expect(here.clock.now() - movedAt).toBeGreaterThan(30_000);
+      expect(statusOf(here)).toMatchObject({
+        gateway: { kind: 'converged' },
+        traffic: {
+          detail: 'the gateway says 0 % for spam-nb, which got 48 % of the requests in the last minute',
+        },
+      });
+      expect(await metrics(here)).toBe('0');
+      here.reader.gets({ 'spam-nb': 0, 'spam-lr': 50 });
+      await here.ticks(20);
+      expect(statusOf(here)!.traffic).toMatchObject({ kind: 'confirmed' });
+    });
   });
 
   describe('a route seen for the first time', () => {

@@ -1,5 +1,6 @@
 import type { Policy, Route } from '@relaycore/rules';
 import type { Logger } from 'pino';
+import { confirmRoutes, type Followed } from './apply/confirm.ts';
 import type { GatewayDriver, GatewayState } from './apply/driver.ts';
 import type { Reconciled } from './apply/reconcile.ts';
 import type { ModelState } from './assess/assess.ts';
@@ -83,6 +84,7 @@ export function createLoop(parts: LoopParts): Loop {
   const decisions = decisionKeeper(database, policy.detection.tickMs);
   let ground: Ground | undefined;
   const gateways = createGateways({ drivers, database, clock, log });
+  let followed: ReadonlyMap<string, Followed> = new Map();
   let status: Status = {
     at: 0,
     problem: 'the first assessment is under way',
@@ -169,7 +171,7 @@ export function createLoop(parts: LoopParts): Loop {
     status = {
       at: readings.at,
       assessments,
-      routes,
+      routes: withTraffic(routes, readings),
       ...(incident && { incident }),
       ...(readings.problem !== undefined && { problem: readings.problem }),
     };
@@ -177,6 +179,23 @@ export function createLoop(parts: LoopParts): Loop {
       log.warn({ error: messageOf(error) }, 'metrics or evidence were not kept'),
     );
     telemetry.ticked((performance.now() - begun) / 1000);
+  }
+
+  /** What the requests of this tick say of the shares that the gateways say they hold. */
+  function withTraffic(
+    routes: ReadonlyMap<string, RouteStatus>,
+    readings: Readings,
+  ): ReadonlyMap<string, RouteStatus> {
+    const statuses = [...routes];
+    const states = new Map(statuses.map(([name, { state }]) => [name, state]));
+    const held = new Map(statuses.map(([name, { gateway }]) => [name, gateway]));
+    followed = confirmRoutes(followed, { policy, states, gateways: held, readings });
+    return new Map(
+      statuses.map(([name, route]) => {
+        const traffic = followed.get(name)?.confirmation;
+        return [name, traffic ? { ...route, traffic } : route];
+      }),
+    );
   }
 
   /** A signal that the policy adds, or a resource, that cannot be read is told once, not each tick. */
@@ -296,7 +315,15 @@ export function createLoop(parts: LoopParts): Loop {
       const { decision } = planOn(ground, policy.routes[name]!, state);
       const since = decisions.note(state, decision, clock.now());
       const gateway = gateways.last(name) ?? before.gateway;
-      routes.set(name, { state, decision, since, gateway, ...(proposal && { proposal }) });
+      const traffic = state.generation === before.state.generation ? before.traffic : undefined;
+      routes.set(name, {
+        state,
+        decision,
+        since,
+        gateway,
+        ...(proposal && { proposal }),
+        ...(traffic && { traffic }),
+      });
     }
     status = { ...status, routes };
   }

@@ -1,3 +1,4 @@
+import type { Confirmation } from './apply/confirm.ts';
 import type { Reconciled } from './apply/reconcile.ts';
 import type { Incident } from './assess/incident.ts';
 import type { Assessment, Decision, Proposal, RouteState } from './types.ts';
@@ -21,4 +22,6 @@ export interface RouteStatus {
   /** What waits for a person. */
   readonly proposal?: Proposal;
   readonly gateway: Reconciled;
+  /** What the metrics say of it; absent until a round is over. */
+  readonly traffic?: Confirmation;
 }

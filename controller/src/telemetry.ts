@@ -5,7 +5,7 @@ import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { exported, type Model } from '@relaycore/rules';
 import type { Look } from './read/look.ts';
 import type { NewSwitchEvent } from './record/switch-events.ts';
-import type { Status } from './status.ts';
+import type { RouteStatus, Status } from './status.ts';
 import type { LevelAssessment, Proposal, SignalAssessment } from './types.ts';
 
 /** The controller's own metrics: verdicts and evidence as the alerts read them, and how it fares itself. */
@@ -76,13 +76,14 @@ export function createTelemetry(status: () => Status | undefined): Telemetry & P
         }
       }
     }
-    for (const [route, { state, gateway, proposal }] of now.routes) {
+    for (const [route, { state, gateway, proposal, traffic }] of now.routes) {
       for (const [model, weight] of Object.entries(state.weights))
         observer.observe(gauges.weight, weight, { route, model });
       for (const phase of ['primary', 'balanced', 'failed_over', 'probing', 'ramping'])
         observer.observe(gauges.phase, state.phase.kind === phase ? 1 : 0, { route, phase });
       observer.observe(gauges.generation, state.generation, { route });
       observer.observe(gauges.converged, gateway.kind === 'converged' ? 1 : 0, { route });
+      observer.observe(gauges.confirmed, confirmedAs(traffic), { route });
       observer.observe(gauges.switchedAt, state.updatedAt / 1000, { route });
       if (proposal) proposed.set(proposalKey(proposal), proposal);
     }
@@ -157,6 +158,10 @@ function createGauges(meter: Meter) {
     generation: gauge(exported.routeGeneration, 'Generation of the desired state'),
     phase: gauge(exported.routePhase, '1 for the phase that the route is in'),
     converged: gauge(exported.routeConverged, '1 when the gateway holds the desired state'),
+    confirmed: gauge(
+      exported.routeConfirmed,
+      '1 when the requests go where the gateway says, 0 when they do not, -1 while nothing can be said',
+    ),
     proposal: gauge(exported.routeProposal, '1 while a change waits for a person'),
     switchedAt: gauge(exported.switchedAt, 'When the desired state last changed, in seconds since the epoch'),
     lastEvaluation: gauge(
@@ -196,6 +201,11 @@ function observeResource(
   if (assessed.verdict.kind !== 'unknown')
     observer.observe(gauges.resourceValue, assessed.resource!.value, labels);
 }
+function confirmedAs(traffic: RouteStatus['traffic']): number {
+  if (traffic?.kind === 'confirmed') return 1;
+  return traffic?.kind === 'not_followed' ? 0 : -1;
+}
+
 const proposalKey = ({ route, mode, kind, from, to }: Proposal) =>
   JSON.stringify([route, mode, kind, from, to]);
 

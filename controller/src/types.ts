@@ -58,6 +58,8 @@ export interface Readings {
   /** The instant that Prometheus was asked about. */
   readonly at: number;
   readonly models: ReadonlyMap<string, SignalReadings>;
+  /** Of the requests, those that no caller waits for. */
+  readonly copies?: ReadonlyMap<string, number>;
   /** The PromQL behind them, for the decision record. */
   readonly queries: Readonly<Record<SignalName, string>>;
   readonly resources: ResourceReadings;

@@ -164,6 +164,7 @@ function controllerPage(): string {
     `${exported.routeWeight}{route="mail-filter",model="spam-lr"} 10000`,
     `${exported.routeGeneration}{route="mail-filter"} 3`,
     `${exported.routeConverged}{route="mail-filter"} 1`,
+    `${exported.routeConfirmed}{route="mail-filter"} 1`,
     `${exported.routePhase}{route="mail-filter",phase="failed_over"} 1`,
     `${exported.switches}{route="mail-filter",from="spam-nb",to="spam-lr",reason="accuracy"} 1`,
     `${exported.switchedAt}{route="mail-filter"} ${nowSeconds - 5}`,

@@ -36,7 +36,15 @@ export function routesDashboard(): Dashboard {
     variables: [datasource(), routeVariable()],
     annotations: [switchesOf(ofRoute)],
     rows: [
-      row('Now', [serving(), phase(), gateway(), controllerAge(), phaseOverTime(), switchReasons()]),
+      row('Now', [
+        serving(),
+        phase(),
+        gateway(),
+        traffic(),
+        controllerAge(),
+        phaseOverTime(),
+        switchReasons(),
+      ]),
       row(
         'Route $route',
         [
@@ -63,7 +71,7 @@ const serving = () =>
     description:
       'Share of the route that each target gets now, as the controller wants it. Empty means that no controller reports: look at it before anything else.',
     unit: units.PercentUnit,
-    size: { width: 9, height: 5 },
+    size: { width: 8, height: 5 },
     queries: [
       {
         expr: `max by (route, model) (${exported.routeWeight}{${ofRoute}}) / 10000 > 0`,
@@ -86,7 +94,7 @@ const phase = () =>
     title: 'Phase',
     description: `Where each route is in its life (${phases.join(', ')}). Red: a backup serves it; the verdicts of the primary below say why.`,
     unit: units.Short,
-    size: { width: 5, height: 5 },
+    size: { width: 4, height: 5 },
     queries: [{ expr: phaseCode(ofRoute), legend: '{{route}}' }],
     mappings: phaseMap,
     thresholds: steps(colours.unknown),
@@ -98,11 +106,27 @@ const gateway = () =>
     description:
       'Whether the gateway of each route holds what the controller wants. Red for longer than a few seconds: it cannot be reached, refuses, or was changed by hand; look at its log and at the generations below.',
     unit: units.Short,
-    size: { width: 5, height: 5 },
+    size: { width: 4, height: 5 },
     queries: [{ expr: `min by (route) (${exported.routeConverged}{${ofRoute}})`, legend: '{{route}}' }],
     mappings: valueMap({
       0: { text: 'differs', color: colours.bad },
       1: { text: 'follows', color: colours.good },
+    }),
+    thresholds: steps(colours.unknown),
+  });
+
+const traffic = () =>
+  stat({
+    title: 'Traffic',
+    description:
+      'Whether the requests go where the gateway says. Red: a target that should get nothing gets more than stragglers; explain of the route says which. Grey: too few requests yet, or models that several routes share.',
+    unit: units.Short,
+    size: { width: 4, height: 5 },
+    queries: [{ expr: `max by (route) (${exported.routeConfirmed}{${ofRoute}})`, legend: '{{route}}' }],
+    mappings: valueMap({
+      [-1]: { text: 'not known', color: colours.unknown },
+      0: { text: 'elsewhere', color: colours.bad },
+      1: { text: 'as told', color: colours.good },
     }),
     thresholds: steps(colours.unknown),
   });
@@ -113,7 +137,7 @@ const controllerAge = () =>
     description:
       'Time since the controller last assessed the models. Red: routes stay as they are and only the alert rules watch; look at the controller and its path to Prometheus.',
     unit: units.Seconds,
-    size: { width: 5, height: 5 },
+    size: { width: 4, height: 5 },
     queries: [{ expr: `time() - max(${exported.lastEvaluation})`, legend: 'controller' }],
     decimals: 0,
     thresholds: steps(colours.good, [30, colours.warning], [60, colours.bad]),

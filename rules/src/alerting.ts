@@ -278,6 +278,7 @@ function monitorAlerts(policy: Policy): AlertingRule[] {
       },
     },
     switchProposed(policy),
+    routeNotFollowed(policy),
     {
       alert: 'RelayCoreAlive',
       expr: 'vector(1)',
@@ -306,6 +307,25 @@ function switchProposed(policy: Policy): AlertingRule {
         'in mode {{ $labels.mode }} it moves nothing by itself. ' +
         '{{ if eq $labels.mode "approve" }}Approve or reject it: relayctl proposals.' +
         '{{ else }}Move it by hand if you agree: relayctl switch {{ $labels.route }} {{ $labels.to }}.{{ end }}',
+      ...links(policy, name),
+    },
+  };
+}
+
+/** A gateway that says it moved and did not: whoever the route left still answers callers. */
+function routeNotFollowed(policy: Policy): AlertingRule {
+  const name = 'RouteNotFollowed';
+  return {
+    alert: name,
+    // Any controller's word is enough; one that cannot tell says -1.
+    expr: `max by (route) (${exported.routeConfirmed} == bool 0) == 1`,
+    ...cooldown(policy),
+    labels: { severity: 'critical', alert_type: 'routing' },
+    annotations: {
+      summary: 'Route {{ $labels.route }}: the traffic is not where the gateway says',
+      description:
+        'The gateway of route {{ $labels.route }} says that it holds the shares, but a target that should get nothing ' +
+        'got more than stragglers in the last minute. relayctl explain {{ $labels.route }} says which, and how much.',
       ...links(policy, name),
     },
   };

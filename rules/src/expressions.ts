@@ -36,6 +36,7 @@ export const exported = {
   routeGeneration: 'relaycore_route_generation',
   routePhase: 'relaycore_route_phase',
   routeConverged: 'relaycore_route_converged',
+  routeConfirmed: 'relaycore_route_confirmed',
   routeProposal: 'relaycore_route_proposal',
   switches: 'relaycore_switches_total',
   switchedAt: 'relaycore_route_switched_timestamp_seconds',

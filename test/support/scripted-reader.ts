@@ -16,6 +16,8 @@ export type Behaviour = 'good' | 'failing' | 'silent';
 export interface ScriptedReader extends Reader {
   /** How each model behaves from now on; good unless stated. */
   behave(behaviours: Readonly<Record<string, Behaviour>>): void;
+  /** How many requests each model gets in a tick from now on; a hundred unless stated. */
+  gets(requests: Readonly<Record<string, number>>): void;
   /** Values of resources by model, from now on. */
   uses(resources: Readonly<Record<string, Readonly<Record<string, number>>>>): void;
   /** Why nothing can be read, until told otherwise. */
@@ -28,11 +30,15 @@ export interface ScriptedReader extends Reader {
 export function scriptedReader(): ScriptedReader {
   let script: Readonly<Record<string, Behaviour>> = {};
   let used: Parameters<ScriptedReader['uses']>[0] = {};
+  let traffic: Readonly<Record<string, number>> = {};
   let problem: string | undefined;
   let reads = 0;
   return {
     behave(behaviours) {
       script = { ...script, ...behaviours };
+    },
+    gets(requests) {
+      traffic = requests;
     },
     uses(resources) {
       used = resources;
@@ -45,7 +51,13 @@ export function scriptedReader(): ScriptedReader {
       reads += 1;
       const models = Object.keys(policy.models).map(
         model =>
-          [model, signalReadings(problem === undefined ? (script[model] ?? 'good') : 'silent')] as const,
+          [
+            model,
+            signalReadings(
+              problem === undefined ? (script[model] ?? 'good') : 'silent',
+              traffic[model] ?? 100,
+            ),
+          ] as const,
       );
       return {
         at,
@@ -64,9 +76,9 @@ function resourceReadings(used: Parameters<ScriptedReader['uses']>[0]): Resource
   return new Map(Object.entries(used).map(([model, resources]) => [model, values(resources)]));
 }
 
-function signalReadings(behaviour: Behaviour): SignalReadings {
+function signalReadings(behaviour: Behaviour, requests: number): SignalReadings {
   const absent = { kind: 'absent', reason: 'nothing was measured' } as const;
-  const observed = [{ badness: behaviour === 'failing' ? 1 : 0, count: 100 }];
+  const observed = [{ badness: behaviour === 'failing' ? 1 : 0, count: requests }];
   const success = {
     kind: 'counts',
     vantage: 'gateway',

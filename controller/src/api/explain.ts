@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Confirmation } from '../apply/confirm.ts';
 import { describeDecision } from '../decide/words.ts';
 import { Refusal } from '../errors.ts';
 import { openProposalAt } from '../record/proposals.ts';
@@ -115,11 +116,25 @@ function waiting({ id, mode, kind, to, proposedAt, expiresAt }: Proposal): strin
   return `proposal ${id} (mode ${mode}): ${kind} to ${to}, open since ${time(proposedAt)}${until}`;
 }
 
-/** What is wrong just now, if anything is. */
+/** What is wrong just now, if anything is, and whether the traffic is as told. */
 function present({ problem, routes }: Status, route: string): string[] {
-  const gateway = routes.get(route)?.gateway;
+  const { gateway, traffic } = routes.get(route) ?? {};
   return [
     ...(problem === undefined ? [] : [`problem: ${problem}`]),
     ...(gateway && 'detail' in gateway ? [`the gateway does not hold it: ${gateway.detail}`] : []),
+    ...(traffic ? [`traffic: ${describeTraffic(traffic)}`] : []),
   ];
+}
+
+function describeTraffic(traffic: Confirmation): string {
+  switch (traffic.kind) {
+    case 'confirmed':
+      return `as told since ${time(traffic.since)}`;
+    case 'not_followed':
+      return `${traffic.detail} (since ${time(traffic.since)})`;
+    case 'pending':
+      return `not confirmed yet: ${traffic.detail}`;
+    case 'untold':
+      return `cannot be told: ${traffic.detail}`;
+  }
 }

@@ -1,4 +1,5 @@
 import type { Policy } from '@relaycore/rules';
+import type { Confirmation } from '../apply/confirm.ts';
 import { healthOf } from '../assess/health.ts';
 import type { Alert } from '../record/alerts.ts';
 import type { AuditEntry } from '../record/audit.ts';
@@ -34,7 +35,7 @@ export function routeView(policy: Policy, name: string, status: RouteStatus | un
       decision: null,
       note: 'the gateway has not said yet what it does; see the log',
     };
-  const { state, decision, since, gateway, proposal } = status;
+  const { state, decision, since, gateway, proposal, traffic } = status;
   return {
     ...shared,
     serving: serving(state.weights),
@@ -48,10 +49,18 @@ export function routeView(policy: Policy, name: string, status: RouteStatus | un
     frozen: handView(state.freeze, now),
     proposal: proposal ? proposalView(proposal) : null,
     gateway: { state: gateway.kind, ...('detail' in gateway && { detail: gateway.detail }) },
+    traffic: traffic ? trafficView(traffic) : null,
     decision: decisionView(decision),
     decided_since: time(since),
   };
 }
+
+/** What the requests say of the shares. */
+const trafficView = (traffic: Confirmation) => ({
+  state: traffic.kind,
+  since: 'since' in traffic ? time(traffic.since) : null,
+  detail: 'detail' in traffic ? traffic.detail : null,
+});
 
 /** A hand that has not run out. */
 function handView(hand: Freeze | undefined, now: number) {

@@ -58,7 +58,7 @@ async function status(options: ControllerOptions): Promise<void> {
 function routeRow(view: RouteView): Row {
   if (!('weights' in view))
     return { cells: [view.route, '–', view.phase, '–', view.mode, '–', '–'], notes: [view.note] };
-  const { gateway, decision, proposal } = view;
+  const { gateway, decision, proposal, traffic } = view;
   const phase = view.phase;
   return {
     cells: [
@@ -74,8 +74,17 @@ function routeRow(view: RouteView): Row {
       withLocalTimes(decision.words),
       ...(proposal ? [asked(proposal)] : []),
       ...('detail' in gateway ? [`the gateway does not hold it: ${gateway.detail}`] : []),
+      ...(traffic === null ? [] : [`traffic: ${trafficWords(traffic)}`]),
     ],
   };
+}
+
+type TrafficView = NonNullable<Extract<RouteView, { weights: unknown }>['traffic']>;
+
+function trafficWords({ state, since, detail }: TrafficView): string {
+  if (state === 'confirmed') return `as told, confirmed ${ago(since!, Date.now())}`;
+  if (state === 'not_followed') return red(`${detail}, since ${ago(since!, Date.now())}`);
+  return `${state === 'untold' ? 'cannot be told' : 'not confirmed yet'}: ${detail}`;
 }
 
 function asked({ id, mode, kind, to, proposed_at, expires_at }: ProposalView): string {

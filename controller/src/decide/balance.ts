@@ -91,9 +91,12 @@ function leave(situation: Situation, { model, evidence }: Trouble, troubles: rea
   const decision = failover(situation, { leaving: model, reason: 'degraded', evidence, backoff });
   if (!isChange(decision)) return decision;
   const shares = sharesNow(situation);
-  const takers = decision.alternatives!.filter(other => canTakeOver(other, shares));
+  const isTroubled = (other: string) => troubles.some(trouble => trouble.model === other);
+  const takers = decision.alternatives!.filter(
+    other => canTakeOver(other, shares) && !isTroubled(other.model),
+  );
   if (takers.length === 0) return decision;
-  const left = troubles.map(trouble => trouble.model);
+  const left = troubles.filter(trouble => !isRecovering(trouble.evidence)).map(trouble => trouble.model);
   const weights = without(
     shares,
     left,

@@ -202,3 +202,84 @@ test('the same situation gives the same decision, and stays as it was', () => {
     { seed },
   );
 });
+
+const balance = {
+  by: ['latency', 'quality'],
+  targets,
+  minimumPercent: 5,
+  maximumPercent: 80,
+  stepPercent: 10,
+  everyMs: 600_000,
+  minRequests: 50,
+} as const;
+
+const balancedSituation = fc
+  .record({
+    situation,
+    parts: fc.tuple(fc.nat(9), fc.nat(9), fc.integer({ min: 1, max: 9 })),
+    areGood: fc.tuple(...targets.map(() => fc.integer({ min: 0, max: 3 }))),
+    latencies: fc.tuple(...targets.map(() => fc.option(fc.double({ min: 0.001, max: 60, noNaN: true })))),
+  })
+  .map(({ situation, parts, areGood, latencies }): Situation => {
+    const total = parts[0] + parts[1] + parts[2];
+    const [a, b] = parts.map(part => Math.floor((part / total) * 10_000));
+    const { since } = situation.state.phase;
+    return {
+      ...situation,
+      route: { ...route!, balance },
+      assessments: new Map(
+        targets.map((model, i) => {
+          const drawn = situation.assessments.get(model)!;
+          return [model, areGood[i]! > 0 ? allGood(drawn) : drawn];
+        }),
+      ),
+      state: {
+        ...situation.state,
+        weights: { a: a!, b: b!, c: 10_000 - a! - b! },
+        phase: { kind: 'balanced', since },
+      },
+      latencies: {
+        seconds: new Map(
+          targets.flatMap((model, i) => (latencies[i] ? [[model, latencies[i]] as const] : [])),
+        ),
+      },
+    };
+  });
+
+function allGood(drawn: Assessment): Assessment {
+  const verdict = { kind: 'healthy' } as const;
+  const signals = drawn.signals.map((signal): SignalAssessment => {
+    const { warning, critical } = signal.levels;
+    const levels = { warning: { ...warning, stands: false }, critical: { ...critical, stands: false } };
+    return { ...signal, verdict, vantage: 'gateway', levels };
+  });
+  return { ...drawn, verdict, signals };
+}
+
+test('balancing gives nobody more against a verdict, and no share moves by more than a step', () => {
+  let steps = 0;
+  fc.assert(
+    fc.property(balancedSituation, situation => {
+      const decision = decide(situation);
+      expect(decision.words).toMatch(/\d/);
+      expect(decision.words).not.toMatch(/NaN|undefined|Infinity/);
+      if (!isChange(decision)) return;
+      const before = situation.state.weights;
+      const after = decision.next.weights;
+      expect(Object.keys(after)).toEqual(targets);
+      expect(Object.values(after).reduce((sum, weight) => sum + weight)).toBe(10_000);
+      expect(Math.min(...Object.values(after))).toBeGreaterThanOrEqual(0);
+      if (decision.kind === 'failover') expect(after[decision.from]).toBe(0);
+      if (decision.kind !== 'balance') return;
+      steps += 1;
+      expect(now - situation.state.phase.since).toBeGreaterThanOrEqual(balance.everyMs);
+      for (const model of targets) {
+        expect(Math.abs(after[model]! - before[model]!)).toBeLessThanOrEqual(1000);
+        const isHealthy = situation.assessments.get(model)!.verdict.kind === 'healthy';
+        if (!isHealthy && after[model]! > before[model]!) expect(after[model]).toBeLessThanOrEqual(500);
+      }
+    }),
+    { numRuns: 5000, seed },
+  );
+  expect(steps).toBeGreaterThan(500);
+});

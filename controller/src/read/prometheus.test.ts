@@ -277,6 +277,51 @@ resources:
   expect(queries.gpu_memory).toBe('hw_gpu_memory_usage / hw_gpu_memory_limit');
 });
 
+test('the mean latency is that of all requests in the window, the gateway’s where it reports, of each model by its id', async () => {
+  const balanced = policyOf(`
+detection: { ingestion_lag_seconds: 0, stale_seconds: 3 }
+models: { old: { name: spam, version: '1' }, new: { name: spam, version: '2' }, idle: {} }
+routes: { mail: { targets: [old, new, idle], balance: {} } }
+`);
+  const histogram = (name: string, labels: string, sum: number, count: number) => [
+    `${name}_sum{${labels}} ${sum}`,
+    `${name}_count{${labels}} ${count}`,
+  ];
+  const server = prometheusName(metrics.requestDuration);
+  const gateway = prometheusName(metrics.gatewayDuration);
+  const put = (requests: number) =>
+    page.also([
+      ...histogram(
+        server,
+        'gen_ai_request_model="spam",ml_model_version="1",replica="a"',
+        requests * 0.2,
+        requests,
+      ),
+      ...histogram(
+        `${server}_seconds`,
+        'gen_ai_request_model="spam",ml_model_version="1",replica="b"',
+        requests * 0.4,
+        requests,
+      ),
+      ...histogram(server, 'gen_ai_request_model="spam",ml_model_version="2"', requests * 0.1, requests),
+      ...histogram(gateway, 'gen_ai_request_model="spam",ml_model_version="2"', requests * 0.7, requests),
+      ...histogram(server, 'gen_ai_request_model="idle"', 0, 0),
+      `put_requests ${requests}`,
+    ]);
+  put(100);
+  await holds('put_requests == 100');
+  put(300);
+  await holds('put_requests == 300');
+  const { latencies, queries } = await newReader().read(balanced, Date.now());
+  expect([...latencies!.seconds].map(([model, mean]) => [model, Number(mean.toFixed(6))]).sort()).toEqual([
+    ['new', 0.7],
+    ['old', 0.3],
+  ]);
+  expect(latencies).not.toHaveProperty('problem');
+  expect(queries['latency.mean']).toContain(`increase(${gateway}_sum[10m])`);
+  expect(await newReader().read(policy, Date.now())).not.toHaveProperty('latencies');
+});
+
 describe('a Prometheus', () => {
   test('that stops is a problem and everything unknown; back again, nothing counts twice', async () => {
     const reader = newReader();

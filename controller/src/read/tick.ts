@@ -1,5 +1,6 @@
 import type { CounterQuery, Policy, SignalName } from '@relaycore/rules';
 import type { Readings } from '../types.ts';
+import { copiesOf } from './copies.ts';
 import { gaugeReadings } from './gauges.ts';
 import { type CounterMemory, type CounterSample, increments } from './increments.ts';
 import { meanLatencies } from './latencies.ts';
@@ -37,7 +38,7 @@ export function readTick(
   memory: TickMemory | undefined,
   source: string,
   { at, scrapedAt, startedAt, counters, gauges, failures }: RawTick,
-): { readonly memory: TickMemory } & Pick<Readings, 'models' | 'resources' | 'latencies'> {
+): { readonly memory: TickMemory } & Pick<Readings, 'models' | 'copies' | 'resources' | 'latencies'> {
   const { staleMs, maxGapMs } = policy.detection;
   const fresh = freshTargets(scrapedAt, at, staleMs);
   const starts = new Map(startedAt.map(({ labels, value }) => [targetOf(labels), value * 1000]));
@@ -58,6 +59,7 @@ export function readTick(
   return {
     memory: { counters: step.memory, pairs: pairs.memory },
     models: readingsOf(policy, step.increments, reason, pairs.readings),
+    copies: copiesOf(step.increments, idOf),
     ...(latencies && { latencies }),
     resources: gaugeReadings(policy, { values: gauges, fresh, counters: believed }, idOf),
   };
