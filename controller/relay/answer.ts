@@ -49,9 +49,10 @@ function startAnswer(answer: IncomingMessage, target: Target, response: ServerRe
   response.flushHeaders(); // The first piece of a streamed answer may be long in coming.
 }
 
-/** A 4xx is the caller's mistake and well answered; 429 is a target that has no room. */
+/** A 4xx is the caller's mistake and well answered; 429 is a target that has no room, or whose quota is spent. */
 export function statusOutcome(status: number): AttemptOutcome {
-  return status >= 500 || status === 429 ? 'error' : 'ok';
+  if (status === 429) return 'rate_limited';
+  return status >= 500 ? 'error' : 'ok';
 }
 
 /** A caller that stops reading, or stops sending, must not make the target look slow. */

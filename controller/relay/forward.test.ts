@@ -84,7 +84,7 @@ describe('an answered request', () => {
     expect(telemetry.attempts.map(attempt => attempt.outcome)).toEqual([
       'ok',
       'ok',
-      'error',
+      'rate_limited',
       'error',
       'error',
     ]);

@@ -1,10 +1,10 @@
 /** The file of last known routes: whole or not at all, on disk before anyone is told. */
 
 import { mkdirSync, readFileSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Route } from './options.ts';
 import { type Problem, parseKeptState, type RouteState, toWire } from './state.ts';
+import { writeWhole } from './whole-file.ts';
 
 /**
  * Reads what `writeStateFile` wrote. A missing file is a first start and no problem; whatever else cannot be used
@@ -29,16 +29,12 @@ export function readStateFile(
   return { states, warnings };
 }
 
-/** Replaces the file in one step: write beside it, flush, rename, flush the folder. Rejects if any of it fails. */
+/** Replaces the file in one step. Rejects if any of it fails. */
 export async function writeStateFile(path: string, states: Iterable<RouteState>): Promise<void> {
   const routes = Object.fromEntries([...states].map(state => [state.route, toWire(state)]));
-  const beside = `${path}.new`;
   try {
-    await writeFlushed(beside, `${JSON.stringify({ routes }, undefined, 2)}\n`);
-    await rename(beside, path);
-    await flushFolder(dirname(path));
+    await writeWhole(path, `${JSON.stringify({ routes }, undefined, 2)}\n`, 0o600);
   } catch (cause) {
-    await rm(beside, { force: true }).catch(() => undefined);
     throw new Error(`could not write the routes to ${path}`, { cause });
   }
 }
@@ -71,25 +67,4 @@ function unusable(path: string, why: string): string {
 
 function list(problems: readonly Problem[]): string {
   return `${problems.map(({ path, message }) => `${path} ${message}`).join('; ')}; it starts with its initial weights`;
-}
-
-async function writeFlushed(path: string, text: string): Promise<void> {
-  const file = await open(path, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Makes the rename survive a power cut. Windows cannot open folders; there the rename has to do. */
-async function flushFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

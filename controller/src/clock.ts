@@ -6,9 +6,12 @@ export interface Clock {
   now(): number;
   /** Resolves after `ms`, or rejects when the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Aborts after `ms`. */
+  deadline(ms: number): AbortSignal;
 }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   sleep: (ms, signal) => delay(ms, undefined, signal ? { signal } : {}),
+  deadline: ms => AbortSignal.timeout(ms),
 };

@@ -2,15 +2,17 @@ import type { Policy, Route } from '@relaycore/rules';
 import type { Logger } from 'pino';
 import { confirmRoutes, type Followed } from './apply/confirm.ts';
 import type { GatewayDriver, GatewayState } from './apply/driver.ts';
-import { type Reconciled, reconcile } from './apply/reconcile.ts';
+import type { Reconciled } from './apply/reconcile.ts';
 import type { ModelState } from './assess/assess.ts';
 import { type GaugeStates, withGauges } from './assess/gauges.ts';
 import { incidentOf } from './assess/incident.ts';
 import { assessModels } from './assess/models.ts';
 import { judgeWithoutRequests } from './assess/without-requests.ts';
+import { answerTo, isLeftAlone } from './changed-by-hand.ts';
 import type { Clock } from './clock.ts';
 import { allTo } from './decide/weights.ts';
 import { messageOf } from './errors.ts';
+import { type ChangedByHand, createGateways } from './gateways.ts';
 import { type Ground, type Plan, planRoute } from './plan.ts';
 import { followProposal } from './proposals.ts';
 import type { Prober } from './read/probes.ts';
@@ -21,7 +23,7 @@ import { loadModelStates, modelStateKeeper } from './record/model-states.ts';
 import { loadOpenProposals } from './record/proposals.ts';
 import { type DecisionStretch, decisionKeeper } from './record/route-decisions.ts';
 import { commitChange, insertRouteState, loadRouteStates } from './record/route-states.ts';
-import { isLeaving, markApplied, modelsLeftSince, type NewSwitchEvent } from './record/switch-events.ts';
+import { isLeaving, modelsLeftSince, type NewSwitchEvent } from './record/switch-events.ts';
 import type { RouteStatus, Status } from './status.ts';
 import type { Telemetry } from './telemetry.ts';
 import { type Cause, type Proposal, type Readings, type RouteState, serving } from './types.ts';
@@ -59,11 +61,9 @@ export interface Loop {
   decidedAt(route: string, at: number): Promise<DecisionStretch | undefined>;
 }
 
-const gatewayTimeoutMs = 3000;
-const lookEveryMs = 10_000;
 const snapshotEveryMs = 60_000;
-/** Gateways are told why, but not at any length. */
-const longestReason = 500;
+/** Somebody who sets a gateway again and again is answered no more often than this. */
+const answerEveryMs = 60_000;
 const overtaken: Reconciled = { kind: 'open', detail: 'another controller decided first' };
 
 export function createLoop(parts: LoopParts): Loop {
@@ -74,9 +74,7 @@ export function createLoop(parts: LoopParts): Loop {
   let failing: ReadonlyMap<string, string> = new Map();
   const decisions = decisionKeeper(database, policy.detection.tickMs);
   let ground: Ground | undefined;
-  const looked = new Map<string, number>();
-  const gateways = new Map<string, Reconciled>();
-  const marked = new Map<string, number>();
+  const gateways = createGateways({ drivers, database, clock, log });
   let followed: ReadonlyMap<string, Followed> = new Map();
   let status: Status = {
     at: 0,
@@ -210,7 +208,7 @@ export function createLoop(parts: LoopParts): Loop {
   /** Until the gateway has said what it does, the route is not touched: a guess could undo somebody's switch. */
   async function takeOver(route: Route): Promise<void> {
     try {
-      const held = await drivers.get(route.name)!.read(route.name, AbortSignal.timeout(gatewayTimeoutMs));
+      const held = await gateways.read(route.name);
       await insertRouteState(database, firstState(route, held, clock.now()));
       log.info({ route: route.name, ...held }, 'route taken over from its gateway');
     } catch (error) {
@@ -245,7 +243,23 @@ export function createLoop(parts: LoopParts): Loop {
     }
     const following = { route, state, plan, decision, since, now, open };
     const proposal = await followProposal({ database, log }, following);
-    return { state, decision, since, gateway: await look(state), ...(proposal && { proposal }) };
+    const seen = await gateways.look(route, state);
+    if (seen.kind === 'changed') return { decision, since, ...(await answer(route, state, seen)) };
+    return { state, decision, since, gateway: seen, ...(proposal && { proposal }) };
+  }
+
+  async function answer(
+    route: Route,
+    state: RouteState,
+    { held }: ChangedByHand,
+  ): Promise<Pick<RouteStatus, 'state' | 'gateway'>> {
+    const now = clock.now();
+    if (state.generation > 0 && now - state.updatedAt < answerEveryMs)
+      return { state, gateway: gateways.last(route.name)! };
+    const { kind, next, event } = answerTo({ route, state, now }, held);
+    if (!(await commitOnly(next, event, state.generation))) return { state, gateway: overtaken };
+    const isDone = kind === 'adopt' && isLeftAlone(route);
+    return { state: next, gateway: isDone ? await gateways.follows(next) : await tell(next, event.reason) };
   }
 
   async function refresh(names: readonly string[]): Promise<void> {
@@ -257,7 +271,7 @@ export function createLoop(parts: LoopParts): Loop {
       if (!ground || !state || !before) continue;
       const { decision } = planOn(ground, policy.routes[name]!, state);
       const since = decisions.note(state, decision, clock.now());
-      const gateway = gateways.get(name) ?? before.gateway;
+      const gateway = gateways.last(name) ?? before.gateway;
       const traffic = state.generation === before.state.generation ? before.traffic : undefined;
       routes.set(name, {
         state,
@@ -277,61 +291,29 @@ export function createLoop(parts: LoopParts): Loop {
     event: NewSwitchEvent,
     also?: Parameters<typeof commitChange>[3],
   ): Promise<Reconciled | 'lost'> {
-    if (!(await commitChange(database, next, event, also))) {
-      log.warn(
-        { route: next.route, generation: next.generation },
-        'another controller decided first; reading again',
-      );
-      return 'lost';
+    return (await commitOnly(next, event, next.generation - 1, also)) ? tell(next, event.reason) : 'lost';
+  }
+
+  async function commitOnly(
+    next: RouteState,
+    event: NewSwitchEvent,
+    before: number,
+    also?: Parameters<typeof commitChange>[3],
+  ): Promise<boolean> {
+    const { route, kind, from, to, generation, reason } = event;
+    if (!(await commitChange(database, next, event, also, before))) {
+      log.warn({ route, generation }, 'another controller decided first; reading again');
+      return false;
     }
-    log.info(
-      { route: event.route, kind: event.kind, from: event.from, to: event.to, generation: event.generation },
-      event.reason,
-    );
+    log.info({ route, kind, from, to, generation }, reason);
     telemetry.switched(event);
-    return tell(next, event.reason);
+    return true;
   }
 
   async function tell(state: RouteState, reason: string): Promise<Reconciled> {
     const begun = performance.now();
-    const result = await reconcileRoute(state, reason, true);
+    const result = await gateways.tell(state, reason);
     telemetry.applied(state.route, (performance.now() - begun) / 1000);
-    return result;
-  }
-
-  /**
-   * Between changes the gateway is looked at now and then, and told again when it differs or never answered; at once
-   * when another controller has committed a generation, which may not have lived to tell it.
-   */
-  async function look(state: RouteState): Promise<Reconciled> {
-    const { route, generation } = state;
-    const last = gateways.get(route);
-    const due = clock.now() - (looked.get(route) ?? 0) >= lookEveryMs;
-    if (last?.kind !== 'converged' || marked.get(route) !== generation || due)
-      return reconcileRoute(state, 'reconcile', false);
-    return last;
-  }
-
-  async function reconcileRoute(state: RouteState, reason: string, tellNow: boolean): Promise<Reconciled> {
-    const { route, weights, generation } = state;
-    const result = await reconcile(
-      drivers.get(route)!,
-      route,
-      { weights, generation, reason: reason.slice(0, longestReason) },
-      {
-        tell: tellNow,
-        timeoutMs: gatewayTimeoutMs,
-      },
-    ).catch((error): Reconciled => ({ kind: 'open', detail: messageOf(error) }));
-    const before = gateways.get(route);
-    gateways.set(route, result);
-    looked.set(route, clock.now());
-    if (result.kind === 'converged') {
-      if (marked.get(route) !== generation)
-        await markApplied(database, route, generation, clock.now(), 'read back from the gateway');
-      marked.set(route, generation);
-    } else if (before?.kind !== result.kind)
-      log.warn({ route, generation, detail: result.detail }, 'the gateway does not follow');
     return result;
   }
 

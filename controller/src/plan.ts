@@ -2,6 +2,7 @@ import type { Policy, Route } from '@relaycore/rules';
 import type { Incident } from './assess/incident.ts';
 import { decide } from './decide/decide.ts';
 import type { Lately } from './decide/situation.ts';
+import { hold } from './decide/words.ts';
 import { switchEvent } from './record/decision-record.ts';
 import type { NewSwitchEvent } from './record/switch-events.ts';
 import {
@@ -36,7 +37,7 @@ export function planRoute(
   { route, state, probes, allOrNothing, at }: PlanInput,
 ): Plan {
   const { readings, assessments, incident } = ground;
-  const decision = decide({
+  const decided = decide({
     route,
     state,
     assessments,
@@ -49,6 +50,7 @@ export function planRoute(
     now: readings.at,
     freshMs: policy.probes.intervalMs * 3 + policy.probes.timeoutMs,
   });
+  const decision = readings.problem === undefined ? decided : holdUnread(decided, readings.problem);
   if (!isChange(decision)) return { decision };
   const next = nextState(state, decision, readings.at);
   return { decision, change: { next, event: switchEvent(state, decision, readings, at) } };
@@ -62,6 +64,10 @@ export interface PlanInput {
   readonly allOrNothing: boolean;
   readonly at: number;
 }
+
+/** What stood before still stands, but nobody sees what it is like now. */
+const holdUnread = (decided: Decision, problem: string): Decision =>
+  isChange(decided) ? hold('unknown', `nothing can be read: ${problem}; else ${decided.words}`) : decided;
 
 /** What was moved lately, beside the policy's limit. */
 export function latelyOf({ switching, models }: Policy, left: ReadonlySet<string>): Lately {

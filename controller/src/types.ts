@@ -1,6 +1,7 @@
-import type { BuiltInName, Level, Mode, SignalName, Unit } from '@relaycore/rules';
+import type { BuiltInName, CauseKind, Level, Mode, SignalName, Unit } from '@relaycore/rules';
 import type { Silence } from './assess/silence.ts';
 import type { Trend } from './assess/trend.ts';
+import type { Rate } from './assess/window.ts';
 
 /*
  * The nouns between the verbs. `read` makes readings, `assess` assessments, `decide` decisions; `apply` and `record`
@@ -25,6 +26,8 @@ export type Reading =
   | {
       readonly kind: 'counts';
       readonly vantage: Vantage;
+      /** How many of the bad requests were refused because a quota was spent. */
+      readonly overQuota?: number;
       /** The levels differ for latency only, where each has its own edge. */
       readonly levels: Readonly<Record<Level, readonly Observation[]>>;
     }
@@ -118,6 +121,12 @@ export interface SignalAssessment {
   /** Of a resource: its last value, which no evidence stands behind. */
   readonly resource?: ResourceAssessment;
   readonly trend?: Trend;
+  /** How long after an answer its score may still come. */
+  readonly labelDelayMs?: number;
+  /** Of success: requests a second in the tenths of the evaluation window, the newest first. */
+  readonly rates?: readonly Rate[];
+  /** Of success: the share of the failures of late that a spent quota refused; absent when none did. */
+  readonly overQuotaShare?: number;
 }
 
 export interface ResourceAssessment extends GaugeReading {
@@ -161,6 +170,8 @@ export type Weights = Readonly<Record<string, number>>;
 export interface Cause {
   readonly signal: SignalName | 'manual';
   readonly reason: string;
+  /** What the policy may treat apart on the way back. */
+  readonly kind?: CauseKind;
 }
 
 /** Where a route stands in its life; `since` is when it came there. */
@@ -224,6 +235,7 @@ export type ReasonCode =
   | 'incident'
   | 'too_many_switches'
   | 'no_vetted_backup'
+  | 'more_room'
   | 'all_degraded'
   | 'backing_off'
   | 'primary_not_vetted'

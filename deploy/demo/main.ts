@@ -20,6 +20,7 @@ A real mail classifier gets worse, the route moves to a better one, and comes ba
   --fault outage       kill the primary instead of changing the mail
   --fault latency      keep the primary's event loop busy instead
   --fault prometheus   kill Prometheus: nothing moves until it is back
+  --approve            every change of the route waits for your yes
   --once               end by itself when the story is over
   --report FILE        write what happened as JSON
   --rate N             requests a second (default 100)
@@ -58,6 +59,7 @@ async function run(): Promise<number> {
       folder,
       cacheFolder,
       webhookUrl: alerts.url,
+      mode: options.approve ? 'approve' : 'auto',
       onProgress: line => timeline.note(`starting ${line}`),
     });
     return await withTraffic(stack, mail, alerts, timeline);
@@ -99,6 +101,7 @@ async function withTraffic(
     onAnswer: firstServed.answered,
   });
   const conditions = watchConditions(watch);
+  const stopAsking = tellProposals(watch, timeline);
   const ticker = setInterval(
     () => timeline.state(watch.status(), client.between(Date.now() - 4000, Date.now() - 1000)),
     3000,
@@ -111,7 +114,11 @@ async function withTraffic(
       `mail at ${options.rate} requests a second; true labels come back after ${labelDelayMs / 1000} s`,
     );
     timeline.note('waits of the way back are shortened by deploy/demo/policy.yml from hours to seconds');
-    await Promise.race([play(options.story, { stack, client, watch, timeline, marks }), abandoned]);
+    timeline.note(
+      `in another terminal: RELAYCORE_URL=${stack.controller().url} npm run -s relayctl -- status`,
+    );
+    const patience = options.approve ? 10 : 1;
+    await Promise.race([play(options.story, { stack, client, watch, timeline, marks, patience }), abandoned]);
     if (options.once) await client.stop();
     const report = reportOf({
       story: options.story,
@@ -128,6 +135,7 @@ async function withTraffic(
   } finally {
     clearInterval(ticker);
     conditions.stop();
+    stopAsking();
     watch.stop();
     await client.stop();
   }
@@ -148,6 +156,18 @@ function watchConditions(watch: Watch) {
         }
   }, 250);
   return { times, stop: () => clearInterval(timer) };
+}
+
+/** What waits for a person, once each. */
+function tellProposals(watch: Watch, timeline: Timeline): () => void {
+  let told: number | undefined;
+  const timer = setInterval(() => {
+    const proposal = watch.status()?.routes[0]?.proposal;
+    if (!proposal || proposal.id === told) return;
+    told = proposal.id;
+    timeline.event('alert', `proposed: ${proposal.kind} to ${proposal.to}; relayctl approve ${proposal.id}`);
+  }, 250);
+  return () => clearInterval(timer);
 }
 
 async function stayOpen(stack: Stack, timeline: Timeline, abandoned: Promise<never>): Promise<void> {
@@ -217,6 +237,7 @@ function readOptions() {
     options: {
       fault: { type: 'string' },
       once: { type: 'boolean', default: false },
+      approve: { type: 'boolean', default: false },
       report: { type: 'string' },
       rate: { type: 'string', default: '100' },
       keep: { type: 'boolean', default: false },
@@ -237,5 +258,6 @@ function readOptions() {
     process.stderr.write(`demo: ${problems.join('\ndemo: ')}\n\n${usage}`);
     process.exit(2);
   }
-  return { story, rate, once: values.once, report: values.report, keep: values.keep };
+  const { once, approve, report, keep } = values;
+  return { story, rate, once, approve, report, keep };
 }

@@ -36,6 +36,8 @@ export interface StackOptions {
   /** Trained models. */
   readonly cacheFolder: string;
   readonly webhookUrl: string;
+  /** Who moves the route: the controller, unless it has to ask. */
+  readonly mode?: 'auto' | 'approve';
   readonly onProgress: (line: string) => void;
 }
 
@@ -62,7 +64,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 type Keep = <T extends { stop(): Promise<void> }>(server: T) => T;
 
 async function startAll(
-  { folder, cacheFolder, webhookUrl, onProgress }: StackOptions,
+  { folder, cacheFolder, webhookUrl, mode = 'auto', onProgress }: StackOptions,
   keep: Keep,
   stop: () => Promise<void>,
 ): Promise<Stack> {
@@ -133,6 +135,7 @@ async function startAll(
     SPAM_V2_URL: backup.url,
     GATEWAY_URL: gateway.url,
     WEBHOOK_URL: webhookUrl,
+    DEMO_MODE: mode,
     CONTROLLER_URL: `http://127.0.0.1:${ports.controller}`,
   };
   const compiled = await compileDemoPolicy(environment);

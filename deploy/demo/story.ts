@@ -14,6 +14,8 @@ export interface Scene {
   readonly watch: Watch;
   readonly timeline: Timeline;
   readonly marks: Marks;
+  /** How much longer than usual a change may take, as somebody has to say yes to it. */
+  readonly patience: number;
 }
 
 const healthyMs = 65_000;
@@ -128,18 +130,22 @@ async function prometheusAway(scene: Scene): Promise<void> {
   marks.troubleOverAt = Date.now();
 }
 
-async function failoverBecauseOf({ watch, marks }: Scene, signal: string, ms: number): Promise<void> {
+async function failoverBecauseOf(
+  { watch, marks, patience }: Scene,
+  signal: string,
+  ms: number,
+): Promise<void> {
   const failover = await watch.event(
     event => event.kind === 'failover' && Date.parse(event.switch_timestamp) >= marks.troubleAt!,
-    { ms, what: `a failover because of ${signal}` },
+    { ms: ms * patience, what: `a failover because of ${signal}` },
   );
   if (failover.signal !== signal)
     throw new Error(`the failover is because of ${failover.signal}, not ${signal}: ${failover.reason}`);
 }
 
-async function failback({ watch, timeline }: Scene): Promise<void> {
+async function failback({ watch, timeline, patience }: Scene): Promise<void> {
   const returned = await watch.event(event => event.kind === 'failback', {
-    ms: 300_000,
+    ms: 300_000 * patience,
     what: 'the failback',
   });
   await watch.until(status => (status.routes[0]?.generation ?? 0) >= returned.generation, {

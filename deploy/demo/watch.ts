@@ -5,7 +5,7 @@ export interface SwitchEvent {
   readonly id: number;
   readonly route: string;
   readonly generation: number;
-  readonly kind: 'failover' | 'probe' | 'ramp' | 'failback' | 'manual';
+  readonly kind: 'failover' | 'probe' | 'ramp' | 'failback' | 'balance' | 'manual' | 'adopt' | 'restore';
   readonly from_model: string;
   readonly to_model: string;
   readonly reason: string;
@@ -44,6 +44,7 @@ export interface RouteStatus {
   readonly generation: number;
   readonly phase: string;
   readonly decision: { readonly kind: string; readonly reason: string; readonly words: string };
+  readonly proposal: { readonly id: number; readonly kind: string; readonly to: string } | null;
 }
 
 export interface ControllerStatus {

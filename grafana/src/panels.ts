@@ -280,5 +280,6 @@ export const outcomeColours: readonly NameOverride[] = [
   { name: 'error', colour: colours.bad },
   { name: 'timeout', colour: colours.warning },
   { name: 'refused', colour: 'purple' },
+  { name: 'rate_limited', colour: 'semi-dark-orange' },
   { name: 'cancelled', colour: colours.unknown },
 ];

@@ -259,7 +259,7 @@ const failedByTarget = () =>
   timeSeries({
     title: 'Failed attempts by target',
     description:
-      'Share of attempts at a target that failed (error, timeout, refused), cancelled ones left out. High: that target is the cause; the model dashboard shows which errors.',
+      'Share of attempts at a target that failed (error, timeout, refused, rate limited), cancelled ones left out. High: that target is the cause; the model dashboard shows which errors.',
     unit: units.PercentUnit,
     size: { width: 12, height: 8 },
     queries: [

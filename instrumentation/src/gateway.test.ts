@@ -25,6 +25,7 @@ test('a declared target has its counters at zero, also after declaring it again'
     'error false',
     'timeout false',
     'refused false',
+    'rate_limited false',
     'cancelled false',
     'refused true',
     'timeout true',
@@ -75,6 +76,7 @@ test.each<{ outcome: AttemptOutcome; timed: boolean }>([
   { outcome: 'error', timed: true },
   { outcome: 'timeout', timed: true },
   { outcome: 'refused', timed: false },
+  { outcome: 'rate_limited', timed: false },
   { outcome: 'cancelled', timed: false },
 ])('an attempt that ended $outcome is counted; timed: $timed', async ({ outcome, timed }) => {
   gateway.attempt({ ...target, outcome, retried: outcome !== 'ok', seconds: 5 });
@@ -134,6 +136,6 @@ test.each([
 test('three hundred targets keep their names, where the SDK would stop at 2000 series', async () => {
   for (let index = 0; index < 300; index++) gateway.declare({ ...target, model: `model-${index}` });
   const samples = samplesOf(recording.page(), 'relaycore_gateway_attempts_total');
-  expect(samples).toHaveLength(300 * 8);
+  expect(samples).toHaveLength(300 * 9);
   expect(samples.filter(sample => sample.labels.otel_metric_overflow)).toEqual([]);
 });

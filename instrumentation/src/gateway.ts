@@ -92,8 +92,7 @@ export function createGateway({ recorder, rejections }: GatewayContext): Gateway
     }
     const series = seriesOf(given);
     series.attempts(outcome, retried === true).add(1);
-    // Neither says how long the target takes: one was never asked, the other was not waited for.
-    if (outcome === 'refused' || outcome === 'cancelled') return;
+    if (!timedOutcomes.has(outcome)) return;
     if (Number.isFinite(seconds) && seconds >= 0) recordDuration(series.duration(), seconds);
     else rejections.count('invalid_duration');
   }
@@ -136,6 +135,9 @@ function recordDuration(durations: Histogram, seconds: number): void {
   const span = sampledSpan();
   if (span !== undefined) durations.exemplify(seconds, span);
 }
+
+/** The others do not say how long the target takes: it was not asked, would not begin, or was not waited for. */
+const timedOutcomes: ReadonlySet<AttemptOutcome> = new Set(['ok', 'error', 'timeout']);
 
 /** What a gateway answers with another attempt. */
 const retriedOutcomes = ['refused', 'timeout', 'error'] as const satisfies readonly AttemptOutcome[];

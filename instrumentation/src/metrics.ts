@@ -73,8 +73,11 @@ export type ScoreSource = (typeof scoreSources)[number];
 export const tokenTypes = ['input', 'output'] as const;
 export type TokenType = (typeof tokenTypes)[number];
 
-/** How one attempt of a gateway at one target ended; `refused` is a target that took no request at all. */
-export const attemptOutcomes = ['ok', 'error', 'timeout', 'refused', 'cancelled'] as const;
+/**
+ * How one attempt of a gateway at one target ended; `refused` is a target that took no request at all, `rate_limited` one
+ * that answered 429.
+ */
+export const attemptOutcomes = ['ok', 'error', 'timeout', 'refused', 'rate_limited', 'cancelled'] as const;
 export type AttemptOutcome = (typeof attemptOutcomes)[number];
 
 /** Why an answer that was drawn for a check or a judge got no score; `unknown`: the judge could not tell. */

@@ -10,6 +10,10 @@ export function checkBalance(
 ): Problem[] {
   const { balance, targets } = route;
   if (!balance) return [];
+  if (targets.length < 2)
+    return [
+      { path, message: 'the route has one target only', remedy: 'add another target, or leave it out' },
+    ];
   return [
     ...checkParts(path, balance, targets),
     ...checkBounds(path, balance, (balance.targets ?? targets).length),
@@ -18,10 +22,6 @@ export function checkBalance(
 }
 
 function checkParts(path: string, { targets: parts }: BalanceFile, targets: readonly string[]): Problem[] {
-  if (targets.length < 2)
-    return [
-      { path, message: 'the route has one target only', remedy: 'add another target, or leave it out' },
-    ];
   if (!parts) return [];
   const problems = parts.flatMap((part, index): Problem[] => {
     const at = `${path}.targets.${index}`;

@@ -1,12 +1,18 @@
 import { checkBalance } from './balance-checks.ts';
 import { checkCustomSignals } from './custom-checks.ts';
 import { checkDrivers } from './driver-checks.ts';
-import { resolveFailback } from './failback.ts';
+import { type CauseKind, type FailbackSteps, resolveFailback } from './failback.ts';
 import { commonEdges, edgeAt, profilesNamed, thresholdAt } from './latency-edges.ts';
 import { closestName, type Problem } from './problems.ts';
 import { profileNames } from './profiles/index.ts';
 import { checkResources } from './resource-checks.ts';
-import type { FailbackFile, ModelFile, ModelThresholdsFile, PolicyFile } from './schema.ts';
+import type {
+  FailbackFile,
+  FailbackStepsFile,
+  ModelFile,
+  ModelThresholdsFile,
+  PolicyFile,
+} from './schema.ts';
 import { defaultThresholds, mergeThresholds, type Thresholds } from './signals.ts';
 
 /** What the schema cannot see: how the parts of a policy fit together. */
@@ -186,15 +192,25 @@ function checkTargets(path: string, targets: readonly string[], models: readonly
 
 function checkFailback(path: string, written: FailbackFile | undefined): Problem[] {
   if (!written) return [];
+  const resolved = resolveFailback(written);
+  const ofCauses = Object.entries(written.causes ?? {}).flatMap(([kind, steps]) =>
+    checkFailbackSteps(`${path}.causes.${kind}`, steps, resolved.causes[kind as CauseKind]),
+  );
+  return [...checkFailbackSteps(path, written, resolved), ...ofCauses];
+}
+
+function checkFailbackSteps(
+  path: string,
+  { steps }: FailbackStepsFile,
+  { backoffMs, backoffCapMs }: FailbackSteps,
+): Problem[] {
   const problems: Problem[] = [];
-  const { steps } = written;
   if (steps && (steps.at(-1) !== 100 || steps.some((step, i) => i > 0 && step <= steps[i - 1]!)))
     problems.push({
       path: `${path}.steps`,
       message: `${JSON.stringify(steps)} does not rise to 100`,
       remedy: 'list rising shares in percent that end with 100, for example [5, 25, 100]',
     });
-  const { backoffMs, backoffCapMs } = resolveFailback(written);
   if (backoffMs > backoffCapMs)
     problems.push({
       path: `${path}.backoff_cap_minutes`,

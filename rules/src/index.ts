@@ -12,9 +12,11 @@ export {
 export { type Counted, type CounterMeaning, meaningOf, servingModel } from './meaning.ts';
 export {
   type Approval,
+  type CauseKind,
   type Detection,
   type DriverConfig,
   type Failback,
+  type FailbackSteps,
   type LoadedPolicy,
   loadPolicy,
   type Mode,

@@ -17,7 +17,7 @@ export interface CounterMeaning extends Served {
    * pair: what was bad, or all.
    */
   readonly part:
-    | { readonly kind: 'outcome'; readonly bad: boolean }
+    | { readonly kind: 'outcome'; readonly bad: boolean; readonly overQuota: boolean }
     | { readonly kind: 'side'; readonly of: 'bad' | 'total' }
     | { readonly kind: 'upTo'; readonly edge: number };
 }
@@ -93,14 +93,16 @@ function builtInMeaning(labels: Labels): CounterMeaning | undefined {
 }
 
 /** Of a counter that tells outcomes apart, a series without that label says nothing. */
-function outcomePart({ bad, ignored = [] }: OutcomeCounter): Role['partOf'] {
+function outcomePart({ bad, quota, ignored = [] }: OutcomeCounter): Role['partOf'] {
   const isBad = typeof bad === 'boolean' ? () => bad : isAmong(bad);
   const outcomeLabel = typeof bad === 'boolean' ? undefined : bad.label;
+  const isOverQuota = quota ? isAmong(quota) : () => false;
   const saysNothing = ignored.map(isAmong);
   return labels => {
     if (outcomeLabel !== undefined && labels[outcomeLabel] === undefined) return undefined;
     if (saysNothing.some(isIgnored => isIgnored(labels))) return undefined;
-    return { kind: 'outcome', bad: isBad(labels) };
+    const isBadOne = isBad(labels);
+    return { kind: 'outcome', bad: isBadOne, overQuota: isBadOne && isOverQuota(labels) };
   };
 }
 

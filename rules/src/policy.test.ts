@@ -58,22 +58,34 @@ describe('accepted', () => {
     const shipped = readFileSync(new URL('../performance_thresholds.yml', import.meta.url), 'utf8');
     const example = shipped.slice(shipped.indexOf('# models:')).replaceAll(/^# ?/gm, '');
     const policy = accepted(example, { GATEWAY_TOKEN: 'secret' });
+    const failback = {
+      canaryPercent: 5,
+      canaryMs: 1_800_000,
+      steps: [25, 100],
+      stepMs: 300_000,
+      backoffMs: 900_000,
+      backoffCapMs: 14_400_000,
+    };
     expect(policy.routes['mail-filter']).toEqual({
       name: 'mail-filter',
       targets: ['spam-nb', 'spam-lr'],
+      capacities: { 'spam-lr': 50 },
       driver: {
         kind: 'relaycore',
         url: 'http://127.0.0.1:8000',
         token: 'secret',
       },
       mode: 'auto',
+      changedByHand: 'restore',
       failback: {
-        canaryPercent: 5,
-        canaryMs: 1_800_000,
-        steps: [25, 100],
-        stepMs: 300_000,
-        backoffMs: 900_000,
-        backoffCapMs: 14_400_000,
+        ...failback,
+        causes: {
+          quota: { ...failback, backoffMs: 120_000, canaryMs: 300_000 },
+          errors: failback,
+          latency: failback,
+          quality: failback,
+          resource: failback,
+        },
       },
       approval: { expiresMs: 1_800_000, rejectedMs: 3_600_000 },
     });

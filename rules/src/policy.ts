@@ -15,7 +15,7 @@ import { defaultThresholds, mergeThresholds, signalsOf, type Thresholds } from '
 
 export type { Approval } from './approval.ts';
 export type { Balance } from './balance.ts';
-export type { Failback } from './failback.ts';
+export type { CauseKind, Failback, FailbackSteps } from './failback.ts';
 
 /** The policy as everything else reads it: defaults filled in, references checked, units in the names. */
 export interface Policy {
@@ -77,8 +77,12 @@ export interface Route {
   readonly name: string;
   /** Model ids in order of priority; the first is the primary. */
   readonly targets: readonly [string, ...string[]];
+  /** What those of them that say so can take, in requests a second. */
+  readonly capacities: Readonly<Record<string, number>>;
   readonly driver: DriverConfig;
   readonly mode: Mode;
+  /** When somebody changes the weights at the gateway: set them back, or keep to them. */
+  readonly changedByHand: 'restore' | 'adopt';
   readonly failback: Failback;
   readonly approval: Approval;
   /** Off unless stated. */
@@ -309,19 +313,29 @@ function resolveModel(
 function resolveRoute(
   name: string,
   route: PolicyFile['routes'][string],
-  { approval, alert_settings }: PolicyFile,
+  { approval, models, alert_settings }: PolicyFile,
 ): Route {
   const { targets, balance } = route;
   return {
     name,
     targets: route.targets as [string, ...string[]],
+    capacities: Object.fromEntries(
+      route.targets.flatMap(target => {
+        const capacity = models[target]?.capacity?.requests_per_second;
+        return capacity === undefined ? [] : [[target, capacity]];
+      }),
+    ),
     driver: route.driver,
     mode: route.mode,
+    // Where the controller moves nothing by itself, the gateway is somebody else's to move.
+    changedByHand: route.changed_by_hand ?? (isWatchedOnly(route.mode) ? 'adopt' : 'restore'),
     failback: resolveFailback(route.failback),
     approval: resolveApproval({ ...approval, ...route.approval }),
     ...(balance && { balance: resolveBalance(balance, targets, alert_settings) }),
   };
 }
+
+const isWatchedOnly = (mode: Mode) => mode === 'observe' || mode === 'advise';
 
 const yearsOf = { day: 1 / 365.25, week: 7 / 365.25, month: 1 / 12, year: 1 } as const;
 

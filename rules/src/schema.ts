@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { causeKinds } from './failback.ts';
 
 /**
  * The policy file as people write it (YAML, snake case). Descriptions and examples here are what editors show
@@ -50,6 +51,11 @@ const labelName = (description: string, example: string) =>
     .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
     .meta({ description, examples: [example] });
 
+const labelDelay = atLeastZero(
+  'how long after an answer its score may still come; what came before it proves nothing about a model that is tried again',
+  60,
+);
+
 const customThresholds = z.strictObject({
   warning_threshold: fraction(
     'bad share above which, or mean score below which, a warning is raised; the same as critical unless stated',
@@ -76,6 +82,7 @@ const customSignal = customThresholds.extend({
     .regex(/^(?!.*\{\{).{1,200}$/)
     .meta({ description: 'what an alert says of the model after its name', examples: ['says toxic things'] })
     .optional(),
+  label_delay_minutes: labelDelay.optional(),
 });
 
 const resource = z.strictObject({
@@ -108,12 +115,14 @@ const thresholds = z.strictObject({
     .strictObject({
       warning_threshold: fraction('mean score below which a warning is raised', 0.85).optional(),
       critical_threshold: fraction('mean score below which the model is degraded', 0.75).optional(),
+      label_delay_minutes: labelDelay.optional(),
     })
     .optional(),
   feedback: z
     .strictObject({
       warning_threshold: fraction('mean rating below which a warning is raised', 0.85).optional(),
       critical_threshold: fraction('mean rating below which the model is degraded', 0.75).optional(),
+      label_delay_minutes: labelDelay.optional(),
     })
     .optional(),
   latency: z
@@ -184,6 +193,11 @@ const model = modelThresholds.extend({
       .meta({ description: 'what the model server, or a gateway, calls its metrics', examples: ['vllm'] }),
   ).optional(),
   endpoint: httpUrl('address of the model server, for probes').optional(),
+  capacity: z
+    .strictObject({
+      requests_per_second: positive('what all its instances together can take, from all routes', 50),
+    })
+    .optional(),
   probes: z.array(probe).optional(),
 });
 
@@ -363,7 +377,7 @@ const driver = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('dry-run') }),
 ]);
 
-const failback = z
+const failbackSteps = z
   .strictObject({
     canary_percent: z
       .number()
@@ -380,6 +394,16 @@ const failback = z
     backoff_cap_minutes: atLeastZero('the longest that the doubled wait becomes', 240),
   })
   .partial();
+
+const failback = failbackSteps.extend({
+  causes: z
+    .partialRecord(z.enum(causeKinds), failbackSteps)
+    .meta({
+      description: 'the same where the route was left for this cause',
+      examples: [{ quota: { backoff_minutes: 2, canary_minutes: 5 } }],
+    })
+    .optional(),
+});
 
 const approval = z
   .strictObject({
@@ -422,6 +446,13 @@ const route = z.strictObject({
     .meta({ description: 'models in order of priority', examples: [['spam-nb', 'spam-lr']] }),
   driver: driver.default({ kind: 'dry-run' }),
   mode: z.enum(['observe', 'advise', 'approve', 'auto']).default('auto'),
+  changed_by_hand: z
+    .enum(['restore', 'adopt'])
+    .meta({
+      description: 'when somebody changes the weights at the gateway: set them back, or keep to them',
+      examples: ['adopt'],
+    })
+    .optional(),
   failback: failback.optional(),
   approval: approval.optional(),
   balance: balance.optional(),
@@ -600,6 +631,7 @@ export const policySchema = z.strictObject({
 
 export type PolicyFile = z.output<typeof policySchema>;
 export type FailbackFile = z.output<typeof failback>;
+export type FailbackStepsFile = z.output<typeof failbackSteps>;
 export type ModelFile = z.output<typeof model>;
 export type ModelThresholdsFile = z.output<typeof modelThresholds>;
 export type ResourceFile = z.output<typeof resource>;

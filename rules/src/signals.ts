@@ -11,6 +11,8 @@ interface Judged {
   /** Whether one observation is bad or not (a rate), or bad to a degree (a score). */
   readonly kind: 'rate' | 'score';
   readonly levels: Readonly<Record<Level, SignalLevel>>;
+  /** How long after an answer its score may still come. */
+  readonly labelDelayMs?: number;
 }
 
 /** A signal that every policy has; the profiles know what the servers call its metrics. */
@@ -66,6 +68,7 @@ export interface Thresholds {
   readonly latencyMs: Readonly<Record<Level, number>>;
   readonly slowFraction: number;
   readonly successRate: Readonly<Record<Level, number>>;
+  readonly labelDelayMs: Readonly<Record<'accuracy' | 'feedback', number>>;
   /** Of the signals that the policy adds; without a warning, its threshold is that of critical. */
   readonly custom: Readonly<Record<SignalName, { readonly warning?: number; readonly critical: number }>>;
 }
@@ -76,6 +79,7 @@ export const shippedThresholds: Thresholds = {
   latencyMs: { warning: 2000, critical: 5000 },
   slowFraction: 0.05,
   successRate: { warning: 0.95, critical: 0.9 },
+  labelDelayMs: { accuracy: 0, feedback: 0 },
   custom: {},
 };
 
@@ -94,9 +98,15 @@ export function mergeThresholds(base: Thresholds, written: ModelThresholdsFile):
     },
     slowFraction: latency?.slow_fraction ?? base.slowFraction,
     successRate: mergePair(base.successRate, success),
+    labelDelayMs: {
+      accuracy: inMs(accuracy?.label_delay_minutes) ?? base.labelDelayMs.accuracy,
+      feedback: inMs(feedback?.label_delay_minutes) ?? base.labelDelayMs.feedback,
+    },
     custom: mergeCustom(base.custom, written.signals ?? {}),
   };
 }
+
+const inMs = (minutes: number | undefined) => (minutes === undefined ? undefined : minutes * 60_000);
 
 function mergePair(base: Readonly<Record<Level, number>>, written: ModelThresholdsFile['accuracy']) {
   return {
@@ -145,6 +155,7 @@ export function signalsOf(
     ...(['accuracy', 'feedback'] as const).map(name => ({
       name,
       kind: 'score' as const,
+      ...delayed(thresholds.labelDelayMs[name]),
       levels: bothLevels(level => ({
         allowedBad: complement(thresholds[name][level]),
         threshold: thresholds[name][level],
@@ -164,6 +175,7 @@ function customSignal(name: SignalName, written: CustomSignalFile, { custom }: T
     kind: source.kind === 'scores' ? 'score' : 'rate',
     source,
     ...(written.words !== undefined && { words: written.words }),
+    ...delayed(inMs(written.label_delay_minutes) ?? 0),
     levels: bothLevels(level => ({
       allowedBad: source.kind === 'scores' ? complement(thresholds[level]) : thresholds[level],
       threshold: thresholds[level],
@@ -171,6 +183,8 @@ function customSignal(name: SignalName, written: CustomSignalFile, { custom }: T
     })),
   };
 }
+
+const delayed = (labelDelayMs: number) => (labelDelayMs > 0 ? { labelDelayMs } : {});
 
 /** The policy was checked: it has either scores, or bad and total. */
 function sourceOf({ bad, total, scores, model_label, version_label }: CustomSignalFile): SignalSource {

@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { installLitellm } from './litellm-install.ts';
-import { resultsIn, tableOf } from './table.ts';
+import { resultsIn, suiteTable, tableOf } from './table.ts';
 
 const usage = `npm run test:counterparts -- [options]
 
 Holds the drivers and the fakes of their tests to the products themselves: LiteLLM from PyPI, installed into .cache.
+Then every driver by every case of the suite that all of them pass, the product's column beside its fake's.
 
   --report FILE  write the results as JSON
   --help         this text
@@ -32,23 +33,27 @@ async function main(argv: readonly string[]): Promise<number> {
   await installLitellm(line => console.error(`counterparts: ${line}`));
   const folder = await mkdtemp(join(tmpdir(), 'counterparts-'));
   try {
-    const report = join(folder, 'report.json');
-    const code = await runTests(report);
-    const results = resultsIn(await readFile(report, 'utf8'));
+    const [report, drivers] = [join(folder, 'report.json'), join(folder, 'drivers.json')];
+    const code = await runTests(['--config', 'test/counterparts/vitest.config.ts'], report);
+    const codeOfDrivers = await runTests(
+      ['--config', 'test/vitest.config.ts', '--project', 'unit', 'controller/src/apply/drivers.test.ts'],
+      drivers,
+    );
+    const ofProducts = await readFile(report, 'utf8');
+    const results = resultsIn(ofProducts);
     console.log(tableOf(results));
+    console.log(`\n${suiteTable(await readFile(drivers, 'utf8'), ofProducts)}`);
     if (values.report !== undefined)
       await writeFile(values.report, `${JSON.stringify({ results }, undefined, 2)}\n`);
-    return code;
+    return code || codeOfDrivers;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function runTests(report: string): Promise<number> {
+async function runTests(which: readonly string[], report: string): Promise<number> {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const vitest = spawn('vitest', ['run', '--config', 'test/counterparts/vitest.config.ts', ...reporters], {
-    stdio: 'inherit',
-  });
+  const vitest = spawn('vitest', ['run', ...which, ...reporters], { stdio: 'inherit' });
   const [code] = await once(vitest, 'close');
   return code ?? 1;
 }

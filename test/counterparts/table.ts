@@ -36,6 +36,35 @@ export function tableOf(results: readonly Result[]): string {
   return inColumns([['driver', 'case', 'its fake', 'the real one'], ...rows], 2).join('\n');
 }
 
+/**
+ * Every kind of gateway by every case of the suite that all drivers pass: `+` kept, `!` broken, `-` where the case is not
+ * asked of it.
+ *
+ * @param drivers what vitest's JSON reporter wrote about the suite, in which a kind is a suite
+ * @param counterparts the same about the products, of which the cases that compare answers are left out
+ */
+export function suiteTable(drivers: string, counterparts: string): string {
+  const ofProducts = casesIn(counterparts).filter(({ kind }) => sideOf(kind)[1] !== undefined);
+  const outcomes = [...casesIn(drivers), ...ofProducts];
+  const kinds = [...new Set(outcomes.map(({ kind }) => kind))];
+  const rows = [...new Set(outcomes.map(({ title }) => title))].map(title => [
+    title,
+    ...kinds.map(kind => {
+      const found = outcomes.find(outcome => outcome.kind === kind && outcome.title === title);
+      if (!found) return '-';
+      return found.kept ? '+' : '!';
+    }),
+  ]);
+  const letters = kinds.map((_, i) => String.fromCharCode(65 + i));
+  const legend = kinds.map((kind, i) => `${letters[i]}  ${kind}`);
+  return [...legend, '', ...inColumns([['case', ...letters], ...rows], 1)].join('\n');
+}
+
+const casesIn = (report: string) =>
+  (JSON.parse(report) as Report).testResults
+    .flatMap(({ assertionResults }) => assertionResults)
+    .map(({ ancestorTitles: [kind], title, status }) => ({ kind: kind!, title, kept: status === 'passed' }));
+
 const inWords = (outcome: Outcome | null) =>
   outcome === null ? '-' : `${outcome.passed ? 'passed' : 'FAILED'} ${outcome.ms} ms`;
 

@@ -1,70 +1,37 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, startClient } from '../../deploy/demo/client.ts';
-import { ensureModels } from '../../deploy/demo/mail/train.ts';
-import { type Stack, startStack } from '../../deploy/demo/stack.ts';
-import { type Watch, watchController } from '../../deploy/demo/watch.ts';
-import { startWebhookSink, type WebhookSink } from '../../deploy/demo/webhook-sink.ts';
 import { dashboards } from '../../grafana/src/dashboards.ts';
 import { unansweredQueries } from '../../grafana/src/proof.ts';
 import { dashboardQueries, everything } from '../../grafana/src/queries.ts';
+import { type Demo, root, startDemo } from '../support/demo.ts';
 
 /*
  * The drift story on the demo's real servers, while the controller is killed at the worst moments: it carries on from
  * its database, and what it recorded is whole. At the end every dashboard query is asked of the Prometheus that saw it.
  */
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const cacheFolder = join(root, '.cache/demo');
 const startedAt = Date.now();
 
-let folder: string;
-let sink: WebhookSink;
-let stack: Stack;
-let client: Client;
-let watch: Watch;
-
+let demo: Demo;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'relaycore-killed-'));
-  const { mail } = await ensureModels(cacheFolder);
-  sink = await startWebhookSink(() => undefined);
-  stack = await startStack({ folder, cacheFolder, webhookUrl: sink.url, onProgress: () => undefined });
-  client = startClient({
-    gatewayUrl: stack.gateway.url,
-    labelUrls: stack.labelUrls,
-    mail,
-    labelDelayMs: 500,
-    seed: 2,
-  });
-  watch = watchController(stack.controller().url, () => undefined);
+  demo = await startDemo({ seed: 2 });
 }, 120_000);
-
-afterAll(async () => {
-  watch?.stop();
-  await client?.stop();
-  await stack?.stop();
-  await sink?.stop();
-  await rm(folder, { recursive: true, force: true });
-}, 60_000);
+afterAll(() => demo?.stop(), 60_000);
 
 async function killAndStartAgain(): Promise<void> {
-  stack.controller().signal('SIGKILL');
-  await stack.startControllerAgain();
+  demo.stack.controller().signal('SIGKILL');
+  await demo.stack.startControllerAgain();
 }
 
 const servedBy = async () => {
-  const answer = await fetch(`${stack.gateway.url}/api/v1/routes/mail-filter`);
+  const answer = await fetch(`${demo.stack.gateway.url}/api/v1/routes/mail-filter`);
   return ((await answer.json()) as { data: { generation: number; weights: Record<string, number> } }).data;
 };
 
 test('killed at any moment, the controller carries on without losing or doubling anything', async () => {
-  await watch.until(
+  await demo.watch.until(
     ({ models }) => models.some(model => model.model_id === 'spam-v1' && model.verdict === 'healthy'),
     {
       ms: 60_000,
@@ -72,32 +39,32 @@ test('killed at any moment, the controller carries on without losing or doubling
     },
   );
 
-  client.population('shifted');
+  demo.client.population('shifted');
   await delay(5_000);
   await killAndStartAgain(); // while evidence builds up
-  const failover = await watch.event(({ kind }) => kind === 'failover', {
+  const failover = await demo.watch.event(({ kind }) => kind === 'failover', {
     ms: 180_000,
     what: 'the failover',
   });
   await killAndStartAgain(); // right after the decision
   expect((await servedBy()).weights).toEqual({ 'spam-v1': 0, 'spam-v2': 10_000 });
 
-  client.population('early');
-  await watch.event(({ kind }) => kind === 'probe', { ms: 120_000, what: 'the canary' });
+  demo.client.population('early');
+  await demo.watch.event(({ kind }) => kind === 'probe', { ms: 120_000, what: 'the canary' });
   await killAndStartAgain(); // while the primary proves itself
-  await watch.event(({ kind }) => kind === 'ramp', { ms: 120_000, what: 'the ramp' });
+  await demo.watch.event(({ kind }) => kind === 'ramp', { ms: 120_000, what: 'the ramp' });
   await killAndStartAgain();
-  const failback = await watch.event(({ kind }) => kind === 'failback', {
+  const failback = await demo.watch.event(({ kind }) => kind === 'failback', {
     ms: 120_000,
     what: 'the failback',
   });
-  await watch.until(({ routes }) => routes[0]?.generation === failback.generation, {
+  await demo.watch.until(({ routes }) => routes[0]?.generation === failback.generation, {
     ms: 10_000,
     what: 'the last state',
   });
 
   const { events } = (await (
-    await fetch(`${stack.controller().url}/api/v1/performance/switch-history?limit=500`)
+    await fetch(`${demo.stack.controller().url}/api/v1/performance/switch-history?limit=500`)
   ).json()) as {
     events: { generation: number; kind: string; outcome: string; decision: Record<string, unknown> }[];
   };
@@ -127,7 +94,7 @@ test('killed at any moment, the controller carries on without losing or doubling
     generation: { before: 0, after: 1 },
   });
 
-  const { failed, lost } = client.statistics();
+  const { failed, lost } = demo.client.statistics();
   expect({ failed, lost }).toEqual({ failed: 0, lost: 0 });
 });
 
@@ -144,11 +111,11 @@ test('a backtest over that time lists the switches that happened', async () => {
   ];
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ['--conditions=source', ...relayctl, '--prometheus', stack.prometheus().url],
-    { cwd: root, env: { ...process.env, ...stack.environment }, maxBuffer: 100e6 },
+    ['--conditions=source', ...relayctl, '--prometheus', demo.stack.prometheus().url],
+    { cwd: root, env: { ...process.env, ...demo.stack.environment }, maxBuffer: 100e6 },
   );
   const replayed = JSON.parse(stdout) as { at: number; change: { kind: string; from: string; to: string } }[];
-  const happened = watch.events.map(event => ({
+  const happened = demo.watch.events.map(event => ({
     at: Date.parse(event.switch_timestamp),
     change: [event.kind, event.from_model, event.to_model],
   }));
@@ -162,7 +129,7 @@ test('a backtest over that time lists the switches that happened', async () => {
 test('every dashboard query is answered by the Prometheus that saw this', async () => {
   const queries = dashboardQueries(Object.values(dashboards()), { ...everything, __rate_interval: '20s' });
   await expect
-    .poll(() => unansweredQueries(queries, { prometheusUrl: stack.prometheus().url }), {
+    .poll(() => unansweredQueries(queries, { prometheusUrl: demo.stack.prometheus().url }), {
       timeout: 60_000,
       interval: 2_000,
     })

@@ -4,6 +4,8 @@ export interface ManualClock {
   now(): number;
   /** Resolves once `ms` have been advanced, or rejects when the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** In real time: what a test waits for there are real servers. */
+  deadline(ms: number): AbortSignal;
   advance(ms: number): void;
   /** How many sleep now. Advance only once those who should notice it do. */
   sleeping(): number;
@@ -23,6 +25,7 @@ export function manualClock(startsAt = Date.parse('2026-11-02T08:00:00Z')): Manu
       signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
       await promise.finally(() => sleepers.delete(sleeper));
     },
+    deadline: ms => AbortSignal.timeout(ms),
     advance(ms) {
       now += ms;
       for (const sleeper of [...sleepers].filter(({ until }) => until <= now)) {

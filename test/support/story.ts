@@ -33,6 +33,14 @@ export interface Behaviour {
   readonly latency: number | ((perSecond: number) => number);
   /** Mean score of the answers, of which one in ten is scored. */
   readonly accuracy: number;
+  /** Share of the failures that are refusals for want of quota. */
+  readonly overQuota: number;
+  /** Requests a second beyond which it buckles: most of them fail then. */
+  readonly takes: number;
+  /** Requests a second that are copies of other requests, whatever the route sends it. */
+  readonly copies: number;
+  /** How long after an answer its score comes. */
+  readonly scoresLateMs: number;
   /** Mean badness of the signals that the policy adds. */
   readonly custom: Readonly<Record<string, number>>;
   /** Values of the resources that are seen of it. */
@@ -46,6 +54,8 @@ export interface StoryOptions {
   readonly targets: readonly [string, ...string[]];
   /** YAML of the policy's `detection`, `alert_settings` and so on; the shipped values otherwise. */
   readonly policy?: string;
+  /** YAML of what the policy says of a model, in braces. */
+  readonly models?: Readonly<Record<string, string>>;
   /** YAML of how the route is balanced, in braces; not at all otherwise. */
   readonly balance?: string;
   /** The gateway holds no shares. */
@@ -76,6 +86,8 @@ export interface Story {
   until(what: Decision['kind'] | Decision['reason'], ms: number): Decision;
   /** A person commits another state, as the API does. */
   person(change: Partial<RouteState>): void;
+  /** The controller ends and another one begins; what was committed is there, the evidence only if it is young enough. */
+  restarts(evidence: 'kept' | 'lost'): void;
   /** A person freezes the route, or lifts what is on it: the traffic and the generation stay. */
   hand(hand: Pick<RouteState, 'override' | 'freeze'>): void;
   /** What was left to a person so far, oldest first. */
@@ -89,6 +101,10 @@ const healthy: Behaviour = {
   slow: 0.005,
   latency: 0.5,
   accuracy: 0.95,
+  overQuota: 0,
+  takes: Number.POSITIVE_INFINITY,
+  copies: 0,
+  scoresLateMs: 0,
   custom: {},
   resources: {},
   unseen: undefined,
@@ -97,6 +113,7 @@ const healthy: Behaviour = {
 export function tell({
   targets,
   policy: extra = '',
+  models: modelKeys = {},
   failback = '{}',
   balance,
   allOrNothing = false,
@@ -105,6 +122,7 @@ export function tell({
 }: StoryOptions): Story {
   const policy = policyOf(
     targets,
+    modelKeys,
     extra,
     `failback: ${failback}, mode: ${mode}${balance === undefined ? '' : `, balance: ${balance}`}`,
   );
@@ -121,6 +139,7 @@ export function tell({
   const changes: (Change & { at: number })[] = [];
   const proposals: Proposal[] = [];
   const carried = new Map<string, number>();
+  const lateScores: { readonly model: string; readonly at: number; readonly scores: Reading }[] = [];
   const latencies = meanLatencies(policy.alerts.windowMinutes * 60_000);
   let rate = requestsPerSecond;
   let now = Date.parse('2026-11-02T08:00:00Z');
@@ -144,20 +163,21 @@ export function tell({
   }
 
   function readings(model: string): SignalReadings {
-    const { success, slow, accuracy, custom, unseen } = behaviours.get(model)!;
+    const { slow, overQuota, takes, copies, custom, unseen, latency, ...behaviour } = behaviours.get(model)!;
     const feedback = absent(unseen ?? 'nobody rates it');
     if (unseen !== undefined)
       return { success: absent(unseen), latency: absent(unseen), accuracy: absent(unseen), feedback };
-    const share = (state.weights[model] ?? 0) / 10_000;
-    const { latency } = behaviours.get(model)!;
-    const requests = whole(`${model} requests`, (rate * share * tickMs) / 1000);
-    const seconds = typeof latency === 'number' ? latency : latency(rate * share);
+    const perSecond = (rate * (state.weights[model] ?? 0)) / 10_000 + copies;
+    const success = perSecond > takes ? 0.3 : behaviour.success;
+    const requests = whole(`${model} requests`, (perSecond * tickMs) / 1000);
+    const failed = whole(`${model} failed`, requests * (1 - success));
+    const refused = whole(`${model} over quota`, failed * overQuota);
+    const seconds = typeof latency === 'number' ? latency : latency(perSecond);
     latencies.add(model, now, requests, seconds);
-    const scores = whole(`${model} scores`, requests / 10);
     return {
-      success: counts(requests, whole(`${model} failed`, requests * (1 - success))),
+      success: { ...counts(requests, failed), ...(refused > 0 && { overQuota: refused }) },
       latency: counts(requests, whole(`${model} slow`, requests * slow)),
-      accuracy: counts(scores, whole(`${model} wrong`, scores * (1 - accuracy))),
+      accuracy: scoresOf(model, requests, behaviour),
       feedback,
       ...Object.fromEntries(
         Object.entries(custom).map(([name, bad]) => [
@@ -166,6 +186,20 @@ export function tell({
         ]),
       ),
     };
+  }
+
+  /** One answer in ten is scored, now or later. */
+  function scoresOf(
+    model: string,
+    requests: number,
+    { accuracy, scoresLateMs }: Partial<Behaviour>,
+  ): Reading {
+    const scores = whole(`${model} scores`, requests / 10);
+    const scored = counts(scores, whole(`${model} wrong`, scores * (1 - accuracy!)));
+    if (scoresLateMs === 0) return scored;
+    lateScores.push({ model, at: now + scoresLateMs!, scores: scored });
+    const due = lateScores.findIndex(late => late.model === model && late.at <= now);
+    return due < 0 ? counts(0, 0) : lateScores.splice(due, 1)[0]!.scores;
   }
 
   function resources(): ResourceReadings {
@@ -305,6 +339,11 @@ export function tell({
       const open = openProposal();
       if (open) close(open, 'superseded');
     },
+    restarts(evidence) {
+      if (evidence === 'kept') return;
+      models.clear();
+      gauges = new Map();
+    },
     hand({ override, freeze }) {
       const { override: _lifted, freeze: _thawed, ...standing } = state;
       state = { ...standing, ...(override && { override }), ...(freeze && { freeze }) };
@@ -323,9 +362,14 @@ export function tell({
   };
 }
 
-function policyOf(targets: readonly string[], extra: string, route: string): Policy {
+function policyOf(
+  targets: readonly string[],
+  models: NonNullable<StoryOptions['models']>,
+  extra: string,
+  route: string,
+): Policy {
   const loaded = loadPolicy(`
-models: {${targets.map(model => `${model}: {}`).join(', ')}}
+models: {${targets.map(model => `${model}: ${models[model] ?? '{}'}`).join(', ')}}
 routes:
   mail: { targets: [${targets.join(', ')}], driver: { kind: dry-run }, ${route} }
 ${extra}`);

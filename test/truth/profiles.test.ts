@@ -42,6 +42,8 @@ resources:
 interface Expected {
   readonly vantage: 'server' | 'gateway';
   readonly failed?: readonly [number, number];
+  /** How many of those failures were refusals for want of quota. */
+  readonly overQuota?: readonly [number, number];
   readonly requests?: readonly [number, number];
   readonly slow?: Readonly<Record<'warning' | 'critical', readonly [number, number]>>;
 }
@@ -60,6 +62,7 @@ const expected: Readonly<Record<string, Expected>> = {
   'gpt-4o': {
     vantage: 'gateway',
     failed,
+    overQuota: [1, 15],
     requests: [100, 60],
     slow: { warning: [10, 30], critical: [4, 18] },
   },
@@ -93,13 +96,16 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-describe.each(Object.entries(expected))('%s', (model, { vantage, failed, requests, slow }) => {
+describe.each(Object.entries(expected))('%s', (model, { vantage, failed, overQuota, requests, slow }) => {
   test.each([
     ['good', 0],
     ['bad', 1],
   ])('is read after a %s minute', (_, minute) => {
     const { success, latency } = read[minute]!.models.get(model)!;
-    expect(success).toEqual(failed ? counts(vantage, 100, failed[minute]!) : absent('success'));
+    const refused = overQuota && { overQuota: overQuota[minute]! };
+    expect(success).toEqual(
+      failed ? { ...counts(vantage, 100, failed[minute]!), ...refused } : absent('success'),
+    );
     const all = requests?.[minute] ?? 100;
     expect(latency).toEqual(
       slow ? counts(vantage, all, slow.warning[minute]!, slow.critical[minute]!) : absent('latency'),

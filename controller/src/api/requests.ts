@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Refusal } from '../errors.ts';
 import { actions } from '../record/audit.ts';
+import { switchKinds } from '../record/switch-events.ts';
 
 /** PostgreSQL keeps every character but NUL. */
 const text = z
@@ -53,7 +54,7 @@ const page = {
 export const historyRequest = z.strictObject({
   route: text.optional(),
   model: text.optional(),
-  kind: z.enum(['failover', 'probe', 'ramp', 'failback', 'balance', 'manual']).optional(),
+  kind: z.enum(switchKinds).optional(),
   ...page,
 });
 

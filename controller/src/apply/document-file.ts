@@ -1,11 +1,12 @@
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { writeWhole } from '../../relay/whole-file.ts';
 import type { DocumentStore } from './document.ts';
 import { within } from './turns.ts';
 
 /**
- * One file for all routes, whole or not at all: written beside it, flushed, renamed. Whoever compares and replaces
+ * One file for all routes, whole or not at all. Whoever compares and replaces
  * holds the file `….lock` meanwhile, so that controllers on one machine do not overwrite each other.
  */
 export function fileStore(path: string): DocumentStore {
@@ -17,7 +18,7 @@ export function fileStore(path: string): DocumentStore {
       await lock(path, signal);
       try {
         if ((await textOf(path)) !== from) return false;
-        await writeWhole(path, to);
+        await write(path, to);
         return true;
       } finally {
         await rm(lockOf(path), { force: true });
@@ -62,35 +63,9 @@ async function textOf(path: string): Promise<string | undefined> {
   }
 }
 
-async function writeWhole(path: string, text: string): Promise<void> {
-  const beside = `${path}.new`;
-  try {
-    await writeFlushed(beside, text, (await stat(path).catch(() => undefined))?.mode);
-    await rename(beside, path);
-  } catch (cause) {
-    await rm(beside, { force: true });
+async function write(path: string, text: string): Promise<void> {
+  const { mode = 0o644 } = (await stat(path).catch(() => undefined)) ?? {};
+  await writeWhole(path, text, mode).catch(cause => {
     throw new Error(`could not write ${path}; may the controller write into ${dirname(path)}?`, { cause });
-  }
-  await flushFolder(dirname(path));
-}
-
-async function writeFlushed(path: string, text: string, mode = 0o644): Promise<void> {
-  const file = await open(path, 'w', mode);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Makes the rename survive a power cut. Windows cannot open folders; there the rename has to do. */
-async function flushFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  });
 }

@@ -74,7 +74,8 @@ export function fenced(where: string, held: GatewayState, desired: Desired): App
   return { kind: 'conflict', detail };
 }
 
-function sameWeights(a: Weights, b: Weights): boolean {
+/** A target without a weight has none. */
+export function sameWeights(a: Weights, b: Weights): boolean {
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].every(
     model => (a[model] ?? 0) === (b[model] ?? 0),
   );

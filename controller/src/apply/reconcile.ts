@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from '../clock.ts';
 import type { Desired, GatewayDriver } from './driver.ts';
 
 /** How the gateway stands to the desired state after it was told and read back. */
@@ -6,17 +7,25 @@ export type Reconciled =
   | { readonly kind: 'open'; readonly detail: string }
   | { readonly kind: 'conflict'; readonly detail: string };
 
+export interface ReconcileOptions {
+  /** False for a routine look, which then only speaks up when something differs. */
+  readonly tell: boolean;
+  /** Of each call to the gateway. */
+  readonly timeoutMs: number;
+  readonly clock?: Pick<Clock, 'deadline'>;
+}
+
 /**
  * Drives the gateway to the desired state and reads it back. Safe to repeat at any time: the state is absolute and the
- * generation fences it. `tell` is false for a routine look, which then only speaks up when something differs.
+ * generation fences it.
  */
 export async function reconcile(
   driver: GatewayDriver,
   route: string,
   desired: Desired,
-  { tell, timeoutMs }: { readonly tell: boolean; readonly timeoutMs: number },
+  { tell, timeoutMs, clock = systemClock }: ReconcileOptions,
 ): Promise<Reconciled> {
-  const deadline = () => AbortSignal.timeout(timeoutMs);
+  const deadline = () => clock.deadline(timeoutMs);
   if (!tell) {
     const seen = await driver.verify(route, desired, deadline());
     if (seen.kind === 'converged') return { kind: 'converged', changed: false };

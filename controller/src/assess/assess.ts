@@ -13,11 +13,20 @@ import type {
 import { assessmentOf } from './assessment.ts';
 import { type DetectorParameters, detectorParameters } from './detector.ts';
 import { addToRun, endRun, type FailureRun, isHardDown, noFailures } from './hard-down.ts';
+import { addToOverQuota, type OverQuota, overQuotaShare } from './quota.ts';
 import { addToTraffic, noTraffic, type Silence, silenceOf, type Traffic } from './silence.ts';
 import { isSuspect, newStream, restart, type Stream, type StreamTick, step, streamView } from './stream.ts';
 import { addToDispersion, type Dispersion, noDispersion, temperingBy } from './tempering.ts';
 import { trendOf } from './trend.ts';
-import { addToWindow, emptyWindow, hasEnough, inEvaluation, inSixHours, type Window } from './window.ts';
+import {
+  addToWindow,
+  emptyWindow,
+  hasEnough,
+  inEvaluation,
+  inSixHours,
+  ratesOf,
+  type Window,
+} from './window.ts';
 
 /**
  * Everything remembered about one model between ticks. It is brought up to date in place: ten thousand models that
@@ -26,6 +35,7 @@ import { addToWindow, emptyWindow, hasEnough, inEvaluation, inSixHours, type Win
 export interface ModelState {
   readonly signals: Record<string, SignalState>;
   readonly traffic: Traffic;
+  quota?: OverQuota;
 }
 
 export const newModelState = (at: number): ModelState => ({ signals: {}, traffic: noTraffic(at) });
@@ -67,6 +77,7 @@ const healthy: Verdict = { kind: 'healthy' };
 /** One model, one tick: brings the state up to date and gives the verdicts, each with the numbers behind it. */
 export function assess(state: ModelState, input: AssessInput): Assessment {
   for (const signal of input.signals) assessSignal(state, signal, input);
+  noteQuota(state, input);
   const { model, version, at, signals, policy } = input;
   const silence = silenceAfter(state, input);
   const known = {
@@ -80,8 +91,15 @@ export function assess(state: ModelState, input: AssessInput): Assessment {
 }
 
 /** A function of its own, so that what is kept for later holds on to no readings. */
-function viewsOf({ signals: states }: ModelState, signals: readonly Signal[], at: number, policy: Policy) {
-  return () => signals.map(signal => signalView(signal, states[signal.name]!, at, policy));
+function viewsOf(state: ModelState, signals: readonly Signal[], at: number, policy: Policy) {
+  return () => signals.map(signal => signalView(signal, state, at, policy));
+}
+
+function noteQuota(state: ModelState, { readings: { success }, at }: AssessInput): void {
+  if (success?.kind !== 'counts') return;
+  const next = addToOverQuota(state.quota, at, success);
+  if (next) state.quota = next;
+  else if (state.quota) delete state.quota;
 }
 
 /** Requests are those that succeed or fail; where nobody tells of them, their lack is no silence. */
@@ -103,7 +121,7 @@ function assessSignal({ signals }: ModelState, signal: Signal, input: AssessInpu
     state = newSignalState(signal, parameters, input);
     signals[signal.name] = state;
   }
-  startProving(state, input, parameters);
+  startProving(state, signal, input, parameters);
   const reading = readings[signal.name] ?? unread;
   if (reading.kind === 'counts') observe(state, signal, reading, input, parameters);
   state.vantage = reading.kind === 'counts' ? reading.vantage : null;
@@ -188,14 +206,24 @@ function newSignalState(
 const countsAlike = ({ levels: { warning, critical } }: Signal) =>
   warning.edgeSeconds === critical.edgeSeconds;
 
+/**
+ * Scores that come late are of older answers until the delay is over. A state that began later than the try, because the
+ * evidence was lost in between, asks for the recovery from its own beginning.
+ */
 function startProving(
   { streams, run }: SignalState,
-  { provingSince }: AssessInput,
+  { labelDelayMs = 0 }: Signal,
+  { provingSince, at }: AssessInput,
   parameters: LevelParameters,
 ): void {
-  if (provingSince === undefined || streams.critical.countedFrom >= provingSince) return;
-  endRun(run, provingSince);
-  for (const level of levels) restart(streams[level], provingSince, parameters[level]);
+  if (provingSince === undefined) return;
+  const countedFrom = provingSince + labelDelayMs;
+  const { critical } = streams;
+  const isBegun = critical.countedFrom >= countedFrom && critical.recovering;
+  if (at < countedFrom || isBegun) return;
+  const from = Math.max(countedFrom, critical.countedFrom);
+  endRun(run, from);
+  for (const level of levels) restart(streams[level], from, parameters[level]);
 }
 
 function observe(
@@ -308,10 +336,11 @@ function unknown(verdicts: readonly Verdict[]): Verdict {
 
 function signalView(
   signal: Signal,
-  { past, pastOfWarning, streams, vantage, verdict }: SignalState,
+  { signals, quota }: ModelState,
   at: number,
   policy: Policy,
 ): SignalAssessment {
+  const { past, pastOfWarning, streams, vantage, verdict } = signals[signal.name]!;
   const parameters = parametersOf(signal, policy);
   const trend = trendOf(past.window, at, policy.alerts.minRequests);
   return {
@@ -326,6 +355,11 @@ function signalView(
     }),
     requests: inEvaluation(past.window, at).requests,
     ...(trend && { trend }),
+    ...(signal.labelDelayMs !== undefined && { labelDelayMs: signal.labelDelayMs }),
+    ...(signal.name === 'success' && {
+      rates: ratesOf(past.window, at),
+      ...(quota && { overQuotaShare: overQuotaShare(quota) }),
+    }),
   };
 }
 

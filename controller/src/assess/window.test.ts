@@ -7,6 +7,7 @@ import {
   inEvaluation,
   inSixHours,
   lately,
+  ratesOf,
   type Window,
 } from './window.ts';
 
@@ -20,6 +21,18 @@ function pass(window: Window, from: number, ticks: number, requests = 1, bad = 0
   for (let i = 1; i <= ticks; i++) addToWindow(window, from + i * tickMs, { requests, bad });
   return from + ticks * tickMs;
 }
+
+test('rates are those of the tenths, and of the one that is being filled once half of it is over', () => {
+  const window = newWindow();
+  const at = pass(window, pass(window, 0, 12, 10), 5, 20);
+  expect(ratesOf(window, at)[0]).toEqual({ from: 0, perSecond: 2 });
+  const later = pass(window, at, 2, 20);
+  expect(ratesOf(window, later).slice(0, 2)).toEqual([
+    { from: minuteMs, perSecond: 4 },
+    { from: 0, perSecond: 2 },
+  ]);
+  expect(ratesOf(window, later + hourMs).every(({ perSecond }) => perSecond === 0)).toBe(true);
+});
 
 test('everything of the last six hours is there, once', () => {
   const window = newWindow();

@@ -67,6 +67,25 @@ function placeOf({ slots }: Ring, slot: number): number {
 
 export const inEvaluation = ({ evaluation }: Window, at: number): Counts => countOf(evaluation, at);
 
+/** Requests a second between two times. */
+export interface Rate {
+  readonly from: number;
+  readonly perSecond: number;
+}
+
+/** In each tenth of the evaluation window, the newest first; the same tenths for every model. Half a tenth is enough. */
+export function ratesOf({ evaluation }: Window, at: number): readonly Rate[] {
+  const { slotMs, slots, newest } = evaluation;
+  const slot = slotOf(at, slotMs);
+  return Array.from({ length: slots.length / 2 }, (_, ago) => {
+    const from = (slot - ago - 1) * slotMs;
+    const requests = slot - ago > newest ? 0 : slots[placeOf(evaluation, slot - ago)]!;
+    return { from, ms: Math.min(slotMs, at - from), requests };
+  })
+    .filter(({ ms }) => ms >= slotMs / 2)
+    .map(({ from, ms, requests }) => ({ from, perSecond: requests / (ms / 1000) }));
+}
+
 /** Of the last half hour and what has begun of this one; of six hours. */
 export const lately = ({ longest }: Window, at: number): Counts => countOf(longest, at, 2);
 export const inSixHours = ({ longest }: Window, at: number): Counts => countOf(longest, at);

@@ -3,6 +3,7 @@ import { recoveredAt } from '../assess/recovery.ts';
 import {
   type Assessment,
   type Cause,
+  type Change,
   type Decision,
   isChange,
   type Phase,
@@ -19,7 +20,8 @@ import {
   vet,
 } from './failover.ts';
 import type { Situation } from './situation.ts';
-import { allTo, share } from './weights.ts';
+import { describeSpread, measuredDemand, spread } from './spread.ts';
+import { allTo, withShare } from './weights.ts';
 import { hold, measured, resourceNow } from './words.ts';
 
 type FailedOver = Extract<Phase, { kind: 'failed_over' }>;
@@ -30,7 +32,8 @@ export function decideFailedOver(situation: Situation, phase: FailedOver): Decis
   const leave = leaveBackup(situation, phase.to);
   if (leave && !isStuck(leave)) return leave;
   const attempt = tryPrimary(situation, phase);
-  return leave && !isChange(attempt) ? leave : attempt;
+  if (isChange(attempt)) return attempt;
+  return leave ?? respread(situation, phase) ?? attempt;
 }
 
 /** The backup that serves is bad and nobody can take over at once: the primary's own way back is the only way out. */
@@ -39,7 +42,7 @@ const isStuck = ({ kind, reason }: Decision) => kind === 'exhausted' || reason =
 function tryPrimary(situation: Situation, phase: FailedOver): Decision {
   const { route, state, now } = situation;
   const primary = route.targets[0];
-  const returnsAt = phase.since + backoffMs(route.failback, state.backoff.level);
+  const returnsAt = phase.since + backoffMs(stepsAfter(route, phase.cause), state.backoff.level);
   if (now < returnsAt)
     return hold(
       'backing_off',
@@ -57,7 +60,9 @@ function tryPrimary(situation: Situation, phase: FailedOver): Decision {
     : { vetted: true, why: 'it has no probes' };
   if (!vetting.vetted)
     return hold('primary_not_vetted', `${phase.to} serves; ${primary} is not tried: ${vetting.why}`);
-  const { canaryPercent } = route.failback;
+  const proof = provenByCopies(situation, phase);
+  if (proof !== undefined) return firstStep(situation, phase, proof);
+  const { canaryPercent } = stepsAfter(route, phase.cause);
   return {
     kind: 'probe',
     reason: 'probes_passed',
@@ -65,7 +70,7 @@ function tryPrimary(situation: Situation, phase: FailedOver): Decision {
     from: phase.to,
     to: primary,
     next: {
-      weights: share(primary, canaryPercent, phase.to, route.targets),
+      weights: withShare(primary, canaryPercent, state.weights, route.targets),
       phase: { kind: 'probing', to: phase.to, since: now, cause: phase.cause },
       backoff: state.backoff,
     },
@@ -78,7 +83,7 @@ const isExhausted = ({ resource, verdict }: SignalAssessment) =>
 
 /** The primary serves a share. Each step is earned by evidence gathered in it; any sign of trouble sends it back. */
 export function decideProving(situation: Situation, phase: Proving): Decision {
-  const trouble = troubleSince(situation, situation.route.targets[0], phase.since);
+  const trouble = troubleInProof(situation, phase);
   if (trouble) return sendBack(situation, phase, trouble);
   const leave = leaveBackup(situation, phase.to);
   if (leave && !isStuck(leave)) return leave;
@@ -89,7 +94,8 @@ export function decideProving(situation: Situation, phase: Proving): Decision {
 function climb(situation: Situation, phase: Proving): Decision {
   const { route, now } = situation;
   const primary = route.targets[0];
-  const atLeastMs = phase.kind === 'probing' ? route.failback.canaryMs : route.failback.stepMs;
+  const { canaryMs, stepMs } = stepsAfter(route, phase.cause);
+  const atLeastMs = phase.kind === 'probing' ? canaryMs : stepMs;
   if (now - phase.since < atLeastMs)
     return hold(
       phase.kind === 'probing' ? 'canary_time' : 'step_time',
@@ -97,16 +103,42 @@ function climb(situation: Situation, phase: Proving): Decision {
     );
   const open = unproven(situation, primary, phase);
   if (open.length > 0) return hold('not_proven', `${primary} has not proven itself yet: ${open.join('; ')}`);
-  return nextStep(situation, phase);
+  const proof = recoveries(situation.assessments.get(primary)!, phase);
+  return stepUp(situation, phase, phase.kind === 'probing' ? 0 : phase.step + 1, proof);
 }
 
-function nextStep(situation: Situation, phase: Proving): Decision {
-  const { route, state, now } = situation;
+/**
+ * Copies of requests, whose answers nobody gets, or another route's traffic have shown already what a small share of
+ * this one would show: everything about the primary is known and good, and what took it away is proven to be over.
+ */
+function provenByCopies(
+  { state, assessments, route }: Situation,
+  { since, cause }: FailedOver,
+): string | undefined {
   const primary = route.targets[0];
-  const step = phase.kind === 'probing' ? 0 : phase.step + 1;
-  const percent = route.failback.steps[step] ?? 100;
+  const assessment = assessments.get(primary);
+  const causal = assessment?.signals.find(({ signal }) => signal === cause.signal);
+  if (!causal || causal.resource || (state.weights[primary] ?? 0) > 0) return undefined;
+  const { critical } = causal.levels;
+  const isProven =
+    assessment!.verdict.kind === 'healthy' &&
+    critical.recoverySince >= since + (causal.labelDelayMs ?? 0) &&
+    critical.recovery >= recoveredAt;
+  return isProven ? recoveryOf(causal) : undefined;
+}
+
+const firstStep = (situation: Situation, phase: FailedOver, proof: string) =>
+  stepUp(situation, phase, 0, `without a share of the traffic; ${proof}`);
+
+function stepUp(
+  { route, state, now }: Situation,
+  phase: FailedOver | Proving,
+  step: number,
+  proof: string,
+): Decision {
+  const primary = route.targets[0];
+  const percent = stepsAfter(route, phase.cause).steps[step] ?? 100;
   const proven = { reason: 'proven' as const, from: phase.to, to: primary };
-  const proof = recoveries(situation.assessments.get(primary)!, phase);
   if (percent >= 100)
     return {
       kind: 'failback',
@@ -123,7 +155,7 @@ function nextStep(situation: Situation, phase: Proving): Decision {
     ...proven,
     words: `${primary} has proven itself (${proof}) and gets ${percent} % of the traffic`,
     next: {
-      weights: share(primary, percent, phase.to, route.targets),
+      weights: withShare(primary, percent, state.weights, route.targets),
       phase: { kind: 'ramping', to: phase.to, since: now, cause: phase.cause, step },
       backoff: state.backoff,
     },
@@ -142,8 +174,70 @@ function sendBack(situation: Situation, phase: Proving, evidence: SignalAssessme
   });
 }
 
-/** The backup that serves has gone bad: the next best takes over, the primary only if nothing speaks against it. */
+/** How a route comes back that was left for this cause. */
+const stepsAfter = ({ failback }: Situation['route'], { kind }: Cause) =>
+  kind === undefined ? failback : failback.causes[kind];
+
+/** What fires while the primary proves itself; labels that come late are of older answers until their delay is over. */
+const troubleInProof = ({ assessments, route }: Situation, { since }: Proving) =>
+  assessments
+    .get(route.targets[0])
+    ?.signals.find(({ levels, labelDelayMs = 0 }) => firedSince(levels.critical, since + labelDelayMs));
+
+/** The least by which a share has to be wrong before it is moved for want of room, or for more of it: 10 %. */
+const leastMove = 1000;
+
+/** Not all of the traffic found room, and now there is more of it; or there is less, and a backup would buckle. */
+function respread(situation: Situation, { to }: FailedOver): Change | undefined {
+  const { route, state } = situation;
+  if (Object.keys(route.capacities).length === 0 || measuredDemand(situation) === undefined) return undefined;
+  const primary = route.targets[0];
+  const isUsable = (model: string) =>
+    model !== primary && vet(situation, model, verdictOf(situation, model)).vetted;
+  const takers = [to, ...route.targets.filter(model => model !== to && isUsable(model))];
+  const next = spread(situation, takers, primary);
+  const isMoved = (model: string) =>
+    Math.abs(next.weights[model]! - (state.weights[model] ?? 0)) >= leastMove;
+  if (!route.targets.some(isMoved)) return undefined;
+  return {
+    kind: 'failover',
+    reason: 'more_room',
+    words: `${to} has room for ${(next.weights[to]! / 100).toFixed(1)} % of the requests now${describeSpread(next, primary)}`,
+    from: primary,
+    to,
+    next: { weights: next.weights, phase: state.phase, backoff: state.backoff },
+  };
+}
+
+/** A backup that carries traffic has gone bad: the next best takes over, the primary only if nothing speaks against it. */
 function leaveBackup(situation: Situation, backup: string): Decision | undefined {
+  const { route, state } = situation;
+  const primary = route.targets[0];
+  const others = route.targets.filter(
+    target => target !== primary && target !== backup && (state.weights[target] ?? 0) > 0,
+  );
+  return (
+    leaveIfBad(situation, backup) ?? others.map(other => leaveOther(situation, other, backup)).find(isDefined)
+  );
+}
+
+const isDefined = <T>(value: T | undefined): value is T => value !== undefined;
+
+/** One of several: the one that serves most takes its share, if there is room. */
+function leaveOther(situation: Situation, other: string, serving: string): Decision | undefined {
+  const trouble = troubleSince(situation, other, situation.state.phase.since);
+  if (!trouble || isRecovering(trouble)) return undefined;
+  const { backoff } = situation.state;
+  return failover(situation, {
+    leaving: other,
+    reason: 'backup_degraded',
+    evidence: trouble,
+    backoff,
+    serving,
+  });
+}
+
+function leaveIfBad(situation: Situation, backup: string): Decision | undefined {
   const assessment = situation.assessments.get(backup);
   const isSeen = assessment?.signals.some(({ vantage }) => vantage !== undefined);
   if (!isSeen) {

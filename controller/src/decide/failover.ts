@@ -1,3 +1,4 @@
+import type { FailbackSteps } from '@relaycore/rules';
 import type { Incident } from '../assess/incident.ts';
 import type {
   Alternative,
@@ -11,8 +12,10 @@ import type {
   ReasonCode,
   SignalAssessment,
   Verdict,
+  Weights,
 } from '../types.ts';
 import type { Lately, Situation } from './situation.ts';
+import { describeSpread, spread } from './spread.ts';
 import { allTo } from './weights.ts';
 import { describeVerdict, hold, measured, seen } from './words.ts';
 
@@ -81,7 +84,9 @@ export function failover(situation: Situation, leave: Leaving): Decision {
   const chosen = alternatives.find(alternative => alternative.chosen);
   const why = `${leaving}: ${measured(evidence, 'critical')}`;
   if (!chosen) return stayWith(leave, alternatives);
-  const words = `${chosen.model} takes over (${chosen.why})`;
+  const helpers = alternatives.filter(other => other !== chosen && mayHelp(other)).map(({ model }) => model);
+  const shares = spread(situation, [chosen.model, ...helpers], leaving);
+  const words = `${chosen.model} takes over (${chosen.why})${describeSpread(shares, leaving)}`;
   const { lately } = situation;
   // Back to the one that serves already is no new risk.
   if (lately && chosen.model !== serving && isTooMany(lately, leaving))
@@ -99,8 +104,19 @@ export function failover(situation: Situation, leave: Leaving): Decision {
     alternatives,
     from: leaving,
     to: chosen.model,
-    next: nextAfterFailover(situation, chosen.model, { signal: evidence.signal, reason: why }, backoff),
+    next: nextAfterFailover(situation, chosen.model, shares.weights, causeOf(evidence, why), backoff),
   };
+}
+
+/** Takes what the chosen one has no room for. */
+const mayHelp = ({ vetted, verdict }: Alternative) => vetted && verdict.kind !== 'degraded';
+
+/** At least half of the failures were refusals for want of quota: the model itself may be as good as ever. */
+function causeOf({ signal, resource, overQuotaShare = 0 }: SignalAssessment, reason: string): Cause {
+  const isBuiltIn = signal === 'success' || signal === 'latency';
+  if (resource || !isBuiltIn) return { signal, reason, kind: resource ? 'resource' : 'quality' };
+  if (signal === 'latency') return { signal, reason, kind: 'latency' };
+  return { signal, reason, kind: overQuotaShare >= 0.5 ? 'quota' : 'errors' };
 }
 
 function holdIncident({ models, since }: Incident, { leaving, evidence }: Leaving): Decision {
@@ -126,12 +142,16 @@ function stayWith({ leaving, evidence }: Leaving, alternatives: readonly Alterna
 function nextAfterFailover(
   { route, now }: Situation,
   to: string,
+  weights: Weights,
   cause: Cause,
   backoff: Backoff,
 ): Change['next'] {
-  const weights = allTo(to, route.targets);
   if (to === route.targets[0])
-    return { weights, backoff: { ...backoff, returnedAt: now }, phase: { kind: 'primary', since: now } };
+    return {
+      weights: allTo(to, route.targets),
+      backoff: { ...backoff, returnedAt: now },
+      phase: { kind: 'primary', since: now },
+    };
   return { weights, backoff, phase: { kind: 'failed_over', to, since: now, cause } };
 }
 
@@ -224,7 +244,7 @@ export function backoffAfterFailover({ route, state, now }: Situation): Backoff 
 }
 
 /** base · 2^level, capped. */
-export function backoffMs(failback: Situation['route']['failback'], level: number): number {
+export function backoffMs(failback: FailbackSteps, level: number): number {
   return Math.min(failback.backoffMs * 2 ** level, failback.backoffCapMs);
 }
 

@@ -1,5 +1,6 @@
 import { type CounterMeaning, meaningOf, type SignalName } from '@relaycore/rules';
 import type { Observation, Reading } from '../types.ts';
+import { getOrAdd } from './get-or-add.ts';
 import type { Increment } from './increments.ts';
 import { targetOf } from './targets.ts';
 
@@ -151,12 +152,4 @@ function counts(bad: number, total: number): Reading {
     { badness: 1, count: bad },
   ].filter(({ count }) => count > 0);
   return { kind: 'counts', vantage: 'elsewhere', levels: { warning: observations, critical: observations } };
-}
-
-function getOrAdd<K, V>(map: Map<K, V>, key: K, make: () => V): V {
-  const found = map.get(key);
-  if (found !== undefined) return found;
-  const made = make();
-  map.set(key, made);
-  return made;
 }

@@ -41,7 +41,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const newReader = () => prometheusReader({ url: prometheus.url, timeoutMs: 2_000 });
+const newReader = () => prometheusReader({ url: prometheus.url, timeoutMs: 10_000 });
 
 describe('increments', () => {
   test('are what was counted between two reads; the first read is the baseline', async () => {

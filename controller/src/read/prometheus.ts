@@ -23,10 +23,15 @@ export interface Reader {
  * built-in signals nothing is known; what the policy adds leaves the others alone when it cannot be asked for.
  */
 export function prometheusReader(options: PrometheusOptions): Reader {
-  const clients: Clients = {
+  const { url, timeoutMs } = options;
+  return readerOf(url, {
     needed: prometheusClient(options),
-    optional: prometheusClient({ ...options, timeoutMs: options.timeoutMs * optionalShare }),
-  };
+    optional: prometheusClient({ ...options, timeoutMs: timeoutMs * optionalShare }),
+  });
+}
+
+/** @param source the server that the clients ask */
+export function readerOf(source: string, clients: Clients): Reader {
   let memory: TickMemory | undefined;
   return {
     async read(policy, at) {
@@ -39,7 +44,7 @@ export function prometheusReader(options: PrometheusOptions): Reader {
       );
       try {
         const raw = await rawTick(clients, asked, at);
-        const { memory: next, ...read } = readTick(policy, memory, options.url, raw);
+        const { memory: next, ...read } = readTick(policy, memory, source, raw);
         memory = next;
         return { at, queries, ...read, failures: raw.failures };
       } catch (error) {
@@ -52,9 +57,10 @@ export function prometheusReader(options: PrometheusOptions): Reader {
 /** What the policy adds may not hold up the others either: it gets this share of their time to answer. */
 const optionalShare = 0.25;
 
-interface Clients {
-  readonly needed: PrometheusClient;
-  readonly optional: PrometheusClient;
+/** For the built-in signals, and for what the policy adds. */
+export interface Clients {
+  readonly needed: Pick<PrometheusClient, 'instant'>;
+  readonly optional: Pick<PrometheusClient, 'instant'>;
 }
 
 interface Asked {

@@ -32,6 +32,21 @@ describe('success', () => {
     );
   });
 
+  test.each([
+    ['a gateway', attempts('rate_limited', 30), attempts('error', 10)],
+    [
+      'a server',
+      grown('ml_server_requests_total', { ...named, outcome: 'error', error_type: 'rate_limited' }, 30),
+      outcome('error', 10),
+    ],
+  ])('%s tells refusals for want of quota from other failures', (_who, refused, failed) => {
+    expect(read([refused, failed]).success).toMatchObject({
+      overQuota: 30,
+      levels: { critical: [bad(40)] },
+    });
+    expect(read([failed]).success).not.toHaveProperty('overQuota');
+  });
+
   test('a gateway that reports no requests is believed too: the model is drained', () => {
     expect(read([outcome('ok', 100), attempts('ok', 0)]).success).toEqual(bothLevels('gateway', []));
   });

@@ -8,6 +8,7 @@ import {
   type SignalName,
 } from '@relaycore/rules';
 import type { Observation, Reading, SignalReadings, Vantage } from '../types.ts';
+import { getOrAdd } from './get-or-add.ts';
 import type { Increment } from './increments.ts';
 import type { PairReadings } from './pairs.ts';
 
@@ -16,6 +17,8 @@ interface Tally {
   readonly vantage: Vantage;
   good: number;
   bad: number;
+  /** Of the bad ones, those that a spent quota refused. */
+  overQuota: number;
   /** Histogram: observations up to and including each edge, and how many series have that edge. */
   readonly upTo: Map<number, { readonly count: number; readonly series: number }>;
 }
@@ -89,12 +92,18 @@ function addTo(
   if (part.kind === 'side') return;
   const signals = getOrAdd(tallies, id, () => new Map());
   const ranked = getOrAdd(signals, signal, () => new Map());
-  const tally = getOrAdd(ranked, rank, (): Tally => ({ vantage, good: 0, bad: 0, upTo: new Map() }));
+  const tally = getOrAdd(
+    ranked,
+    rank,
+    (): Tally => ({ vantage, good: 0, bad: 0, overQuota: 0, upTo: new Map() }),
+  );
   if (part.kind === 'upTo') {
     const { count, series } = tally.upTo.get(part.edge) ?? { count: 0, series: 0 };
     tally.upTo.set(part.edge, { count: count + delta, series: series + 1 });
-  } else if (part.bad) tally.bad += delta;
-  else tally.good += delta;
+  } else if (part.bad) {
+    tally.bad += delta;
+    if (part.overQuota) tally.overQuota += delta;
+  } else tally.good += delta;
 }
 
 /**
@@ -113,6 +122,7 @@ function readingOf(signal: Signal, ranked: ReadonlyMap<number, Tally>): Reading 
   return {
     kind: 'counts',
     vantage,
+    ...(tally.overQuota > 0 && { overQuota: tally.overQuota }),
     levels: Object.fromEntries(observed) as unknown as Record<
       (typeof levels)[number],
       readonly Observation[]
@@ -157,11 +167,3 @@ function scoreObservations(upTo: Tally['upTo']): readonly Observation[] {
 }
 
 const absent = (reason: string): Reading => ({ kind: 'absent', reason });
-
-function getOrAdd<K, V>(map: Map<K, V>, key: K, make: () => V): V {
-  const found = map.get(key);
-  if (found !== undefined) return found;
-  const made = make();
-  map.set(key, made);
-  return made;
-}

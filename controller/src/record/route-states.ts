@@ -40,7 +40,7 @@ export async function insertRouteState(database: Database, state: RouteState): P
 
 /**
  * Commits a desired state and its event together, before anything outside changes. Returns false, and writes nothing,
- * when somebody else has decided since `state.generation - 1` was read, or has frozen or thawed the route: then read
+ * when somebody else has decided since the generation `before` was read, or has frozen or thawed the route: then read
  * again, never act. `also` is written in the same transaction. What was proposed on an earlier generation is superseded.
  */
 export async function commitChange(
@@ -48,9 +48,10 @@ export async function commitChange(
   state: RouteState,
   event: NewSwitchEvent,
   also: (transaction: Transaction) => Promise<void> = async () => undefined,
+  before = state.generation - 1,
 ): Promise<boolean> {
   return database.transaction(async transaction => {
-    if (!(await replace(transaction, state))) return false;
+    if (!(await replace(transaction, state, before))) return false;
     await insertSwitchEvent(transaction, event);
     if (state.phase.kind === 'primary')
       await markRolledBack(transaction, state.route, state.updatedAt, state.generation);
@@ -97,12 +98,12 @@ export async function unfreezeRoutes(
 const lockedInOrder =
   'SELECT route FROM relaycore.route_states WHERE route = ANY($1) ORDER BY route FOR UPDATE';
 
-async function replace(transaction: Transaction, state: RouteState): Promise<boolean> {
+async function replace(transaction: Transaction, state: RouteState, before: number): Promise<boolean> {
   const rows = await transaction.query(
     `UPDATE relaycore.route_states
      SET generation = $2, weights = $3, phase = $4, backoff = $5, override = $6, updated_at = $7
-     WHERE route = $1 AND generation = $2 - 1 AND frozen IS NOT DISTINCT FROM $8::jsonb RETURNING route`,
-    valuesOf(state),
+     WHERE route = $1 AND generation = $9 AND frozen IS NOT DISTINCT FROM $8::jsonb RETURNING route`,
+    [...valuesOf(state), before],
   );
   return rows.length === 1;
 }

@@ -2,7 +2,18 @@ import type { SignalName } from '@relaycore/rules';
 import type { Decision, ReasonCode, Weights } from '../types.ts';
 import type { Database, Transaction } from './database.ts';
 
-export type SwitchKind = 'failover' | 'probe' | 'ramp' | 'failback' | 'balance' | 'manual';
+export const switchKinds = [
+  'failover',
+  'probe',
+  'ramp',
+  'failback',
+  'balance',
+  'manual',
+  'adopt',
+  'restore',
+] as const;
+/** `manual` is a person's; `adopt` and `restore` answer a gateway that was changed past the controller. */
+export type SwitchKind = (typeof switchKinds)[number];
 
 /** Who changes a route that no person changes. */
 export const controllerActor = 'controller';

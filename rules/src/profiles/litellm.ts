@@ -13,6 +13,7 @@ export const litellm: Profile = {
     {
       counter: 'litellm_deployment_failure_responses_total',
       bad: true,
+      quota: { label: 'exception_status', values: ['429'] },
       ignored: [
         // The proxy refused before it picked a deployment: a wrong key, a limit of its own.
         { label: 'model_id', values: [''] },

@@ -16,6 +16,7 @@ export const neuroweaver: Profile = {
     {
       counter: prometheusName(metrics.requests),
       bad: { label: 'outcome', values: ['error', 'timeout'] },
+      quota: { label: 'error_type', values: ['rate_limited'] },
       ignored: [
         { label: 'outcome', values: ['cancelled'] },
         { label: 'error_type', values: ['invalid_request', 'unauthorized'] },

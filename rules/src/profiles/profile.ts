@@ -33,6 +33,8 @@ export interface OutcomeCounter {
   readonly counter: string;
   /** Whether they were bad: all, none, or those that a label tells. */
   readonly bad: boolean | LabelValues;
+  /** Those of the bad ones that were refused because a quota or rate limit was spent: nothing is wrong with the model. */
+  readonly quota?: LabelValues;
   /** Requests that say nothing about the model: the caller left, or asked for what there is not. */
   readonly ignored?: readonly LabelValues[];
 }

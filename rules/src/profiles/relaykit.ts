@@ -15,7 +15,8 @@ export const relaykit: Profile = {
   success: [
     {
       counter: prometheusName(metrics.gatewayAttempts),
-      bad: { label: 'outcome', values: ['error', 'timeout', 'refused'] },
+      bad: { label: 'outcome', values: ['error', 'timeout', 'refused', 'rate_limited'] },
+      quota: { label: 'outcome', values: ['rate_limited'] },
       ignored: [{ label: 'outcome', values: ['cancelled'] }],
     },
   ],
