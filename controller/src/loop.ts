@@ -12,9 +12,11 @@ import { answerTo, isLeftAlone } from './changed-by-hand.ts';
 import type { Clock } from './clock.ts';
 import { allTo } from './decide/weights.ts';
 import { messageOf } from './errors.ts';
+import { createFreshLooks, newTarget, untilLookedAt } from './fresh-looks.ts';
 import { type ChangedByHand, createGateways } from './gateways.ts';
 import { type Ground, type Plan, planRoute } from './plan.ts';
 import { followProposal } from './proposals.ts';
+import { type ProbeMemory, withProbes } from './read/probe-readings.ts';
 import type { Prober } from './read/probes.ts';
 import type { Reader } from './read/prometheus.ts';
 import type { Database } from './record/database.ts';
@@ -57,6 +59,8 @@ export interface Loop {
   plan(route: Route, state: RouteState): Plan | undefined;
   /** Shows what a person changed on these routes, and what is decided on it, before the next round does. */
   refresh(routes: readonly string[]): Promise<void>;
+  /** Looks at a target that a person wants to move a route to, unless it was just looked at. */
+  lookFirst(model: string): Promise<void>;
   /** What was decided at a time. */
   decidedAt(route: string, at: number): Promise<DecisionStretch | undefined>;
 }
@@ -72,6 +76,11 @@ export function createLoop(parts: LoopParts): Loop {
   const keeper = modelStateKeeper(database);
   let gauges: GaugeStates = new Map();
   let failing: ReadonlyMap<string, string> = new Map();
+  let probed: ProbeMemory = new Map();
+  const looks = createFreshLooks(policy, prober);
+  /** By route, the target that is being looked at before the route may move to it. */
+  const lookingAt = new Map<string, string>();
+  let ending = false;
   const decisions = decisionKeeper(database, policy.detection.tickMs);
   let ground: Ground | undefined;
   const gateways = createGateways({ drivers, database, clock, log });
@@ -97,6 +106,9 @@ export function createLoop(parts: LoopParts): Loop {
     commit,
     plan: (route, state) => ground && planOn(ground, route, state),
     refresh,
+    lookFirst: async model => {
+      if (looks.isDue(model, clock.now())) await looks.look(model);
+    },
     decidedAt: decisions.at,
   };
   return loop;
@@ -108,6 +120,7 @@ export function createLoop(parts: LoopParts): Loop {
       const untilNext = tickMs - (clock.now() % tickMs);
       await clock.sleep(untilNext, signal).catch(() => undefined);
     }
+    ending = true;
     await tail;
     await saveAll().catch(error =>
       log.warn({ error: messageOf(error) }, 'evidence or decisions were not kept'),
@@ -133,7 +146,9 @@ export function createLoop(parts: LoopParts): Loop {
     const open = await loadOpenProposals(database);
     const left = await modelsLeftSince(database, clock.now() - policy.switching.withinMs);
     models ??= await remember();
-    const readings = await reader.read(policy, clock.now() - policy.detection.ingestionLagMs);
+    const read = await reader.read(policy, clock.now() - policy.detection.ingestionLagMs);
+    const readings = withProbes(read, prober.results(), probed);
+    probed = new Map(prober.results());
     tellFailures(readings);
     const assessed = withGauges(assessModels(policy, models, readings, states), gauges, { policy, readings });
     gauges = assessed.states;
@@ -230,8 +245,9 @@ export function createLoop(parts: LoopParts): Loop {
     route: Route,
     state: RouteState,
     open: Proposal | undefined,
+    justLookedAt?: string,
   ): Promise<RouteStatus> {
-    const plan = planOn(ground, route, state);
+    const plan = lookingFirst(planOn(ground, route, state), route, state, justLookedAt);
     const { decision, change } = plan;
     const now = clock.now();
     const since = decisions.note(state, decision, now);
@@ -260,6 +276,33 @@ export function createLoop(parts: LoopParts): Loop {
     if (!(await commitOnly(next, event, state.generation))) return { state, gateway: overtaken };
     const isDone = kind === 'adopt' && isLeftAlone(route);
     return { state: next, gateway: isDone ? await gateways.follows(next) : await tell(next, event.reason) };
+  }
+
+  /** The plan, unless it moves the route to a target that was not looked at lately: then this comes first. */
+  function lookingFirst(plan: Plan, route: Route, state: RouteState, justLookedAt?: string): Plan {
+    const target = route.mode === 'auto' ? newTarget(plan, state.weights) : undefined;
+    const at = clock.now();
+    if (target === undefined || target === justLookedAt || !looks.isDue(target, at)) return plan;
+    if (lookingAt.get(route.name) !== target) void lookThenDecide(route, target);
+    return untilLookedAt(plan, prober.results().get(target), at);
+  }
+
+  /** Beside the rounds, so that the other routes wait for nothing. */
+  async function lookThenDecide(route: Route, target: string): Promise<void> {
+    lookingAt.set(route.name, target);
+    const complain = (error: unknown) =>
+      log.warn({ route: route.name, target, error: messageOf(error) }, 'a look before a switch went wrong');
+    await looks.look(target).catch(complain);
+    if (lookingAt.get(route.name) === target) lookingAt.delete(route.name);
+    await loop.exclusively(() => decideAgain(route, target)).catch(complain);
+  }
+
+  async function decideAgain(route: Route, justLookedAt: string): Promise<void> {
+    const state = ending ? undefined : (await loadRouteStates(database)).get(route.name);
+    if (!ground || !state) return;
+    const open = (await loadOpenProposals(database)).get(route.name);
+    const decided = await decideAndApply(ground, route, state, open, justLookedAt);
+    status = { ...status, routes: new Map([...status.routes, [route.name, decided]]) };
   }
 
   async function refresh(names: readonly string[]): Promise<void> {

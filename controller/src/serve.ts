@@ -32,7 +32,7 @@ export async function serve(config: Config, policy: Policy, log: Logger): Promis
     timeoutMs: Math.max(1000, Math.min(10_000, policy.detection.tickMs * 2)),
     onQuery: telemetry.queried,
   });
-  const prober = startProber(() => policy, clock.now);
+  const prober = startProber(() => policy, clock.now, telemetry.looked);
   const drivers = new Map(
     Object.values(policy.routes).map(route => [route.name, createDriver(route.driver, route.targets)]),
   );

@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Attributes, BatchObservableResult, Meter } from '@opentelemetry/api';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
-import { exported } from '@relaycore/rules';
+import { exported, type Model } from '@relaycore/rules';
+import type { Look } from './read/look.ts';
 import type { NewSwitchEvent } from './record/switch-events.ts';
 import type { RouteStatus, Status } from './status.ts';
 import type { LevelAssessment, Proposal, SignalAssessment } from './types.ts';
@@ -18,9 +19,14 @@ export interface Telemetry {
   close(): Promise<void>;
 }
 
+export interface ProbeTelemetry {
+  /** A model was looked at. */
+  looked(model: Model, look: Look): void;
+}
+
 const durationEdges = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-export function createTelemetry(status: () => Status | undefined): Telemetry {
+export function createTelemetry(status: () => Status | undefined): Telemetry & ProbeTelemetry {
   const exporter = new PrometheusExporter({
     preventServerStart: true,
     withoutScopeInfo: true,
@@ -91,9 +97,38 @@ export function createTelemetry(status: () => Status | undefined): Telemetry {
     ticked: seconds => tick.record(seconds),
     queried: (signal, seconds) => query.record(seconds, { signal }),
     applied: (route, seconds) => apply.record(seconds, { route }),
+    looked: probeTelemetry(meter).looked,
     switched: ({ route, from, to, kind }) => switches.add(1, { route, from, to, reason: kind }),
     handle: (request, response) => exporter.getMetricsRequestHandler(request, response),
     close: () => provider.shutdown(),
+  };
+}
+
+/** Durations are not told apart by model, as buckets for each of thousands would make a page that is slow to scrape. */
+function probeTelemetry(meter: Meter): ProbeTelemetry {
+  const requests = meter.createCounter(exported.probeRequests.replace(/_total$/, ''), {
+    description: 'Golden requests that were sent to a model',
+  });
+  const duration = meter.createHistogram(exported.probeDuration, {
+    description: 'One golden request, connection included, in seconds',
+    advice: { explicitBucketBoundaries: durationEdges },
+  });
+  const passed = meter.createGauge(exported.probePassed, {
+    description: '1 when the model passed its golden requests at the last look, else 0',
+  });
+  const score = meter.createGauge(exported.probeScore, {
+    description: 'Mean score of the golden requests that have a label or a score, from 0 to 1',
+  });
+  return {
+    looked({ id, version = '' }, look) {
+      const labels = { model: id, version };
+      for (const { outcome, latencyMs } of look.outcomes) {
+        requests.add(1, { ...labels, outcome });
+        duration.record(latencyMs / 1000, { outcome });
+      }
+      passed.record(look.failure === undefined ? 1 : 0, labels);
+      if (look.score !== undefined) score.record(look.score, labels);
+    },
   };
 }
 

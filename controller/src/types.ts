@@ -148,7 +148,14 @@ export interface Assessment {
 }
 
 /** What the probes of one target said last. */
-export type ProbeResult =
+export type ProbeResult = {
+  /** Mean score of the golden requests that have a label or a score. */
+  readonly score?: number;
+  /** How long it may vouch for the target, where that does not follow from the policy's interval. */
+  readonly vouchesMs?: number;
+  /** Golden requests since the controller started, and how many of them failed. */
+  readonly sent?: Counts;
+} & (
   | {
       readonly kind: 'passed';
       readonly at: number;
@@ -162,7 +169,8 @@ export type ProbeResult =
       readonly reason: string;
       readonly failures: number;
       readonly since: number;
-    };
+    }
+);
 
 /** Shares of a route in basis points; they sum to 10000. */
 export type Weights = Readonly<Record<string, number>>;
@@ -234,6 +242,7 @@ export type ReasonCode =
   | 'ramp_degraded'
   | 'incident'
   | 'too_many_switches'
+  | 'looking_first'
   | 'no_vetted_backup'
   | 'more_room'
   | 'all_degraded'

@@ -109,7 +109,6 @@ test.each([
     'no histogram edge of vllm stands at 3000 ms',
   ],
   [models({ m: { profile: 'toString' } }), 'models.m.profile', 'there is no profile "toString"'],
-  [models({ m: { probes: [probe] } }), 'models.m.probes', 'there is no endpoint to send the probes to'],
   [models({ m: { name: 'nb' } }), 'models.m', 'matches the same series as models.nb'],
   [models({ m: { name: 'lr', version: '2' } }), 'models.m', 'matches the same series as models.lr'],
   [{ ...good, routes: { mail: { targets: ['nb', 'l'] } } }, 'routes.mail.targets.1', 'there is no model "l"'],

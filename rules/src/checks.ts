@@ -3,6 +3,7 @@ import { checkCustomSignals } from './custom-checks.ts';
 import { checkDrivers } from './driver-checks.ts';
 import { type CauseKind, type FailbackSteps, resolveFailback } from './failback.ts';
 import { commonEdges, edgeAt, profilesNamed, thresholdAt } from './latency-edges.ts';
+import { checkProbes } from './probe-checks.ts';
 import { closestName, type Problem } from './problems.ts';
 import { profileNames } from './profiles/index.ts';
 import { checkResources } from './resource-checks.ts';
@@ -27,7 +28,7 @@ export function checkPolicy(file: PolicyFile): Problem[] {
         ? checkEdges(`models.${id}`, mergeThresholds(defaults, model), model, file.latency_edges_ms)
         : []),
       ...checkProfile(`models.${id}.profile`, model.profile),
-      ...checkProbes(`models.${id}`, model),
+      ...checkProbes(`models.${id}`, model, file.probes),
     ]),
     ...checkOneNameEach(file),
     ...Object.entries(file.routes).flatMap(([name, route]) => [
@@ -135,17 +136,6 @@ function checkProfile(path: string, written: ModelFile['profile']): Problem[] {
       },
     ];
   });
-}
-
-function checkProbes(path: string, model: PolicyFile['models'][string]): Problem[] {
-  if (!model.probes?.length || model.endpoint) return [];
-  return [
-    {
-      path: `${path}.probes`,
-      message: 'there is no endpoint to send the probes to',
-      remedy: `add ${path}.endpoint, for example http://127.0.0.1:8000`,
-    },
-  ];
 }
 
 /** Two entries that match the same series would count every request twice. Without a version, all versions match. */

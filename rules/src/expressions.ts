@@ -44,6 +44,10 @@ export const exported = {
   tickDuration: 'relaycore_tick_duration_seconds',
   queryDuration: 'relaycore_query_duration_seconds',
   applyDuration: 'relaycore_apply_duration_seconds',
+  probeRequests: 'relaycore_probe_requests_total',
+  probeDuration: 'relaycore_probe_duration_seconds',
+  probePassed: 'relaycore_probe_passed',
+  probeScore: 'relaycore_probe_score',
 } as const;
 
 /**

@@ -15,19 +15,23 @@ export {
   type CauseKind,
   type Detection,
   type DriverConfig,
+  type Expectation,
   type Failback,
   type FailbackSteps,
+  type JsonExpectation,
   type LoadedPolicy,
   loadPolicy,
   type Mode,
   type Model,
   type Policy,
   type Probe,
+  type Probing,
   type Route,
 } from './policy.ts';
 export { formatProblems, type Problem } from './problems.ts';
 export { type Profile, profiles } from './profiles/index.ts';
 export { duration, syntaxError } from './promql.ts';
+export { expressionMatches, longestText } from './regular-expressions.ts';
 export { type Resource, type ResourceLevel, type ResourceQuery, resourceQueries } from './resources.ts';
 export {
   type BuiltInName,

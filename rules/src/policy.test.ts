@@ -101,7 +101,7 @@ describe('accepted', () => {
       hardDown: { failures: 10, forMs: 10_000 },
     });
     expect(switching).toEqual({ maxSimultaneous: 3, maxPercent: 5, withinMs: 60_000 });
-    expect(probes).toEqual({ intervalMs: 10_000, timeoutMs: 5000 });
+    expect(probes).toEqual({ intervalMs: 10_000, timeoutMs: 5000, freshMs: 5000 });
   });
 
   test('how long a person is waited for: a route’s own, key by key over all routes’', () => {
@@ -251,7 +251,9 @@ routes: { mail-filter: { targets: [spam-nb, spam-nv] } }
 
   test('an unknown key that resembles none lists those there are', () => {
     const [problem] = problems(loadPolicy('probes: { wavelength: 5 }'));
-    expect(problem!.remedy).toBe('remove it, or use one of: interval_seconds, timeout_seconds');
+    expect(problem!.remedy).toBe(
+      'remove it, or use one of: interval_seconds, timeout_seconds, fresh_seconds',
+    );
   });
 });
 
@@ -317,7 +319,17 @@ describe('whatever is written', () => {
           name: 'x',
           version: '1',
           endpoint: 'http://h:1',
-          probes: [{ name: 'p', path: '/' }],
+          probes: [
+            {
+              name: 'p',
+              path: '/',
+              method: 'POST',
+              headers: { accept: 'text/plain' },
+              body: { a: 1 },
+              expect: { status: [200], json: [{ pointer: '/a', matches: 'x' }], max_latency_ms: 100 },
+            },
+          ],
+          probing: { every_seconds: 60, max_per_minute: 1 },
         },
       },
       routes: {

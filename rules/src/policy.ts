@@ -3,12 +3,15 @@ import type { z } from 'zod';
 import { type Approval, resolveApproval } from './approval.ts';
 import { type Balance, resolveBalance } from './balance.ts';
 import { checkPolicy } from './checks.ts';
+import { type Environment, secretsIn, substitute } from './environment.ts';
 import { type Failback, resolveFailback } from './failback.ts';
 import { atEdges, commonEdges, profilesNamed } from './latency-edges.ts';
+import { checkSecrets } from './probe-checks.ts';
+import { type Probe, type Probing, resolveProbe, resolveProbing } from './probes.ts';
 import type { Problem } from './problems.ts';
-import { problemsOf, show } from './problems.ts';
+import { problemsOf } from './problems.ts';
 import { type Resource, resolveResource } from './resources.ts';
-import type { DriverFile, PolicyFile, ProbeFile } from './schema.ts';
+import type { DriverFile, PolicyFile } from './schema.ts';
 import { policySchema } from './schema.ts';
 import type { Signal } from './signals.ts';
 import { defaultThresholds, mergeThresholds, signalsOf, type Thresholds } from './signals.ts';
@@ -16,6 +19,7 @@ import { defaultThresholds, mergeThresholds, signalsOf, type Thresholds } from '
 export type { Approval } from './approval.ts';
 export type { Balance } from './balance.ts';
 export type { CauseKind, Failback, FailbackSteps } from './failback.ts';
+export type { Expectation, JsonExpectation, Probe, Probing } from './probes.ts';
 
 /** The policy as everything else reads it: defaults filled in, references checked, units in the names. */
 export interface Policy {
@@ -52,7 +56,12 @@ export interface Policy {
     readonly maxPercent: number;
     readonly withinMs: number;
   };
-  readonly probes: { readonly intervalMs: number; readonly timeoutMs: number };
+  readonly probes: {
+    readonly intervalMs: number;
+    readonly timeoutMs: number;
+    /** A target looked at longer ago is looked at again before a route is moved to it. */
+    readonly freshMs: number;
+  };
 }
 
 export interface Model {
@@ -66,10 +75,10 @@ export interface Model {
   readonly profiles: readonly string[];
   readonly endpoint?: string;
   readonly probes: readonly Probe[];
+  readonly probing: Probing;
   readonly signals: readonly Signal[];
 }
 
-export type Probe = ProbeFile;
 export type DriverConfig = DriverFile;
 export type Mode = 'observe' | 'advise' | 'approve' | 'auto';
 
@@ -119,15 +128,17 @@ export function loadPolicy(text: string, environment: Environment = {}): LoadedP
   const missing: Problem[] = [];
   const written = substitute(file.value ?? {}, environment, [], missing);
   const parsed = policySchema.safeParse(written, { reportInput: true });
+  const unsafe = [...missing, ...checkSecrets(file.value)];
   const problems = parsed.success
-    ? [...missing, ...checkPolicy(parsed.data)]
+    ? [...unsafe, ...checkPolicy(parsed.data)]
     : [
-        ...missing,
+        ...unsafe,
         ...problemsOf(parsed.error).filter(isNotAt(missing)),
         ...checkReadablePart(written, parsed.error),
       ];
   if (problems.length > 0 || !parsed.success) return { kind: 'refused', problems };
-  return { kind: 'ok', policy: resolve(parsed.data) };
+  const secretsOf = (id: string) => probeSecrets(file.value, id, environment);
+  return { kind: 'ok', policy: resolve(parsed.data, secretsOf) };
 }
 
 /** What a variable stands for cannot be judged while it is not set. */
@@ -192,38 +203,13 @@ function removeAt(root: unknown, path: readonly PropertyKey[]): void {
   removal?.();
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-function substitute(
-  value: unknown,
-  environment: Environment,
-  path: readonly (string | number)[],
-  missing: Problem[],
-): unknown {
-  if (typeof value === 'string')
-    return value.replace(/\$\{([A-Z][A-Z0-9_]*)\}/g, (written, name: string) => {
-      const found = environment[name];
-      if (found !== undefined) return found;
-      missing.push({
-        path: show(path),
-        message: `uses ${written}, which is not set`,
-        remedy: `set the environment variable ${name}, or write the value itself`,
-      });
-      return written;
-    });
-  if (Array.isArray(value))
-    return value.map((item, index) => substitute(item, environment, [...path, index], missing));
-  if (value !== null && typeof value === 'object')
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [
-        key,
-        substitute(item, environment, [...path, key], missing),
-      ]),
-    );
-  return value;
+/** What each golden request of a model takes from the environment. */
+function probeSecrets(written: unknown, id: string, environment: Environment): string[][] {
+  const { models } = written as { models: Record<string, { probes?: unknown[] }> };
+  return (models[id]!.probes ?? []).map(probe => secretsIn(probe, environment));
 }
 
-function resolve(file: PolicyFile): Policy {
+function resolve(file: PolicyFile, secretsOf: (id: string) => string[][]): Policy {
   const thresholds = defaultThresholds(file);
   const defaults = {
     thresholds,
@@ -233,7 +219,7 @@ function resolve(file: PolicyFile): Policy {
   const { detection, alert_settings: alerts, notifications } = file;
   return {
     defaults: defaults.signals,
-    models: mapValues(file.models, (model, id) => resolveModel(id, model, defaults, file.signals)),
+    models: mapValues(file.models, (model, id) => resolveModel(id, model, defaults, file, secretsOf(id))),
     resources: Object.entries(file.resources).map(([name, resource]) => resolveResource(name, resource)),
     routes: mapValues(file.routes, (route, name) => resolveRoute(name, route, file)),
     detection: {
@@ -279,6 +265,7 @@ function resolve(file: PolicyFile): Policy {
     probes: {
       intervalMs: file.probes.interval_seconds * 1000,
       timeoutMs: file.probes.timeout_seconds * 1000,
+      freshMs: file.probes.fresh_seconds * 1000,
     },
   };
 }
@@ -293,18 +280,22 @@ function resolveModel(
   id: string,
   model: PolicyFile['models'][string],
   defaults: Defaults,
-  added: PolicyFile['signals'],
+  file: PolicyFile,
+  secrets: readonly (readonly string[])[],
 ): Model {
   const { accuracy, feedback, latency, success_rate, signals } = model;
   const hasItsOwn = accuracy || feedback || latency || success_rate || signals;
   const profiles = profilesNamed(model);
   // Thousands of models that are judged alike share what follows from their thresholds.
-  const judged = hasItsOwn ? signalsOf(mergeThresholds(defaults.thresholds, model), added) : defaults.signals;
+  const judged = hasItsOwn
+    ? signalsOf(mergeThresholds(defaults.thresholds, model), file.signals)
+    : defaults.signals;
   return {
     id,
     name: model.name ?? id,
     profiles,
-    probes: model.probes ?? [],
+    probes: (model.probes ?? []).map((probe, index) => resolveProbe(probe, secrets[index]!)),
+    probing: resolveProbing(file.probes, model.probing, model.probes),
     signals: atEdges(judged, commonEdges(profiles, defaults.edgesMs)),
     ...definedOnly({ version: model.version, endpoint: model.endpoint?.replace(/\/$/, '') }),
   };

@@ -103,9 +103,13 @@ interface SchemaNode {
   readonly oneOf?: readonly SchemaNode[];
 }
 
+/** Made once, and only for a policy that has problems: a policy may have many. */
+let jsonSchema: SchemaNode | undefined;
+
 /** Every schema that may describe that place: a union has several. */
 function schemasAt(path: readonly PropertyKey[]): SchemaNode[] {
-  let nodes: SchemaNode[] = alternatives(policyJsonSchema());
+  jsonSchema ??= policyJsonSchema();
+  let nodes: SchemaNode[] = alternatives(jsonSchema);
   for (const step of path) nodes = nodes.flatMap(node => child(node, step)).flatMap(alternatives);
   return nodes;
 }

@@ -1,29 +1,13 @@
 import { z } from 'zod';
 import { causeKinds } from './failback.ts';
+import { probe, probesOfAll, probing } from './probe-schema.ts';
+import { atLeastZero, fraction, httpUrl, oneOrMore, positive } from './schema-parts.ts';
 
 /**
  * The policy file as people write it (YAML, snake case). Descriptions and examples here are what editors show
  * through the JSON Schema and what a refused policy is told as remedy.
  */
 
-const fraction = (description: string, example: number) =>
-  z
-    .number()
-    .min(0)
-    .max(1)
-    .meta({ description, examples: [example] });
-const positive = (description: string, example: number) =>
-  z
-    .number()
-    .positive()
-    .meta({ description, examples: [example] });
-const atLeastZero = (description: string, example: number) =>
-  z
-    .number()
-    .min(0)
-    .meta({ description, examples: [example] });
-const httpUrl = (description: string) =>
-  z.url({ protocol: /^https?$/ }).meta({ description, examples: ['http://127.0.0.1:8080'] });
 const budget = (example: string) =>
   z
     .string()
@@ -140,33 +124,6 @@ const thresholds = z.strictObject({
     .optional(),
 });
 
-const probe = z.strictObject({
-  name: z
-    .string()
-    .min(1)
-    .meta({ description: 'what the probe checks', examples: ['a known spam'] }),
-  method: z.enum(['GET', 'POST']).default('GET'),
-  path: z
-    .string()
-    .startsWith('/')
-    .meta({ description: 'path below the endpoint', examples: ['/classify'] }),
-  body: z.json().optional(),
-  expect: z
-    .strictObject({
-      status: z.int().min(100).max(599).default(200),
-      json: z
-        .strictObject({
-          pointer: z
-            .string()
-            .regex(/^(\/.*)?$/)
-            .meta({ description: 'RFC 6901 JSON pointer', examples: ['/spam'] }),
-          equals: z.json(),
-        })
-        .optional(),
-    })
-    .prefault({}),
-});
-
 const modelThresholds = thresholds.extend({
   signals: z
     .record(signalName, customThresholds)
@@ -176,8 +133,6 @@ const modelThresholds = thresholds.extend({
     })
     .optional(),
 });
-
-const oneOrMore = <T extends z.ZodType>(one: T) => z.union([one, z.array(one).min(1)]);
 
 const model = modelThresholds.extend({
   name: modelName.optional(),
@@ -199,6 +154,7 @@ const model = modelThresholds.extend({
     })
     .optional(),
   probes: z.array(probe).optional(),
+  probing: probing.optional(),
 });
 
 const haproxyName = z
@@ -593,12 +549,7 @@ export const policySchema = z.strictObject({
       examples: [{ 'mail-filter': { targets: ['spam-nb', 'spam-lr'] } }],
     })
     .default({}),
-  probes: z
-    .strictObject({
-      interval_seconds: positive('time between two probes of one target', 10).default(10),
-      timeout_seconds: positive('deadline of one probe', 5).default(5),
-    })
-    .prefault({}),
+  probes: probesOfAll.prefault({}),
   notifications: z
     .strictObject({
       webhooks: z
@@ -638,7 +589,6 @@ export type ResourceFile = z.output<typeof resource>;
 export type CustomSignalFile = z.output<typeof customSignal>;
 export type ApprovalFile = z.output<typeof approval>;
 export type BalanceFile = z.output<typeof balance>;
-export type ProbeFile = z.output<typeof probe>;
 export type DriverFile = z.output<typeof driver>;
 export type RouteFile = z.output<typeof route>;
 

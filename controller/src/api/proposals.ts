@@ -27,6 +27,7 @@ interface Approved {
 export async function approve(parts: HandParts, asked: Asked<ApproveRequest>) {
   const { actor } = asked.request;
   const signed = { ...asked, request: { ...asked.request, reason: asked.request.reason ?? 'approved' } };
+  await parts.loop.lookFirst((await openProposal(parts, asked.request.id)).to);
   const approved = await byHand<typeof signed.request, Approved>(parts, signed, async sign => {
     const proposal = await openProposal(parts, asked.request.id);
     const state = await stateOf(parts, routeOf(parts, proposal.route), asked.request);

@@ -33,6 +33,8 @@ interface Moved {
 
 /** A person moves a route; with `expires_at` it stays pinned until then. */
 export async function switchModel(parts: HandParts, asked: Asked<SwitchRequest>) {
+  const { target, force } = asked.request;
+  if (target !== undefined && !force) await parts.loop.lookFirst(target);
   const moved = await byHand<SwitchRequest, Moved>(parts, asked, sign => move(parts, asked.request, sign));
   return { ...moved, outcome: await outcomeOf(parts.database, moved.route, moved.generation) };
 }

@@ -151,6 +151,7 @@ export function modelView(
       ? {
           result: probe.kind,
           at: time(probe.at),
+          score: probe.score ?? null,
           ...(probe.kind === 'failed' && { reason: probe.reason, failures: probe.failures }),
         }
       : null,

@@ -60,7 +60,7 @@ const withoutSilence = (assessment: Assessment): Assessment =>
   assessmentOf({ ...knownOf(assessment), verdict: assessment.verdict }, () => assessment.signals);
 
 const isSeen = ({ signals }: Assessment) =>
-  signals.some(({ vantage }) => vantage !== undefined && vantage !== 'elsewhere');
+  signals.some(({ vantage }) => vantage === 'gateway' || vantage === 'server');
 
 function failedProbe(model: string, { probes, rule, at }: Circumstances): FailedProbe | undefined {
   const probe = probes.get(model);

@@ -4,6 +4,7 @@ import { addActions } from './act.ts';
 import type { BacktestArguments } from './backtest.ts';
 import { completion, type Shell, shells } from './completion.ts';
 import { addLooks } from './look.ts';
+import type { ProbeArguments } from './probe.ts';
 
 /** Every command of relayctl. Those of the controller itself load it only when they run. */
 export function createProgram(): Command {
@@ -58,6 +59,15 @@ function addPolicies(program: Command): void {
     .requiredOption('--out <folder>', 'folder for the rule files')
     .action(async (file: string, options: { out: string }) =>
       (await import('./policy.ts')).compileTo(file, options),
+    );
+  program
+    .command('probe')
+    .description('send the golden requests of a model now, from here, and say how each went')
+    .argument('<model>', 'model of the policy')
+    .requiredOption('--policy <file>', 'policy that has them')
+    .option('--json', 'print the outcomes as JSON')
+    .action(async (model: string, options: ProbeArguments) =>
+      (await import('./probe.ts')).runProbe(model, options),
     );
   program
     .command('backtest')

@@ -187,7 +187,8 @@ function outlived(
   const standing = assessments.get(model)?.signals.filter(({ levels }) => levels.critical.stands) ?? [];
   const probe = probes.get(model);
   if (standing.length === 0 || (state.weights[model] ?? 0) > 0) return undefined;
-  if (probe?.kind !== 'passed' || now - probe.at > freshMs || settlesInMs(probe, now) > 0) return undefined;
+  if (probe?.kind !== 'passed' || !isFresh(probe, now, freshMs) || settlesInMs(probe, now) > 0)
+    return undefined;
   const ageMs = now - Math.max(...standing.map(({ levels }) => levels.critical.firedAt!));
   if (ageMs <= backoffMs(route.failback, state.backoff.level)) return undefined;
   const minutes = Math.round(ageMs / 60_000);
@@ -206,6 +207,9 @@ const settleMs = 10_000;
 const settlesInMs = ({ recoveredAt }: Extract<ProbeResult, { kind: 'passed' }>, now: number) =>
   recoveredAt === undefined ? 0 : recoveredAt + settleMs - now;
 
+const isFresh = ({ at, vouchesMs }: ProbeResult, now: number, freshMs: number) =>
+  now - at <= (vouchesMs ?? freshMs);
+
 /** A target is vouched for by a probe that passed lately, or by evidence from traffic. */
 export function vet(
   { probes, now, freshMs }: Situation,
@@ -218,7 +222,7 @@ export function vet(
     return { vetted: false, why: `its probe failed ${times(probe.failures)}: ${probe.reason}` };
   if (probe && settlesInMs(probe, now) > 0)
     return { vetted: false, why: `its probe passes again, but not yet for ${settleMs / 1000} s` };
-  if (probe && now - probe.at <= freshMs) {
+  if (probe && isFresh(probe, now, freshMs)) {
     const passed = `its probe passed in ${Math.round(probe.durationMs)} ms`;
     return {
       vetted: true,

@@ -1,51 +1,71 @@
-import type { Model, Policy, Probe } from '@relaycore/rules';
-import { messageOf } from '../errors.ts';
-import { atPointer } from '../json-pointer.ts';
+import type { Model, Policy } from '@relaycore/rules';
 import type { ProbeResult } from '../types.ts';
+import { isFailure } from './expectation.ts';
+import { goldenRequestsOf, type Look, lookAt } from './look.ts';
 import { probeResult } from './probe-result.ts';
+import { createSchedule } from './probe-schedule.ts';
 
 /** Requests of the controller's own, sent directly to every target of a route on a schedule. */
 export interface Prober {
   results(): ReadonlyMap<string, ProbeResult>;
-  /** Probes one model now. */
+  /** Looks at one model now, or joins the look under way. Where the policy allows no more requests, the last one stands. */
   probe(model: Model): Promise<ProbeResult>;
   stop(): Promise<void>;
 }
 
-/** A target without probes of its own must at least answer. */
-const reachable: Probe = { name: 'answers at all', method: 'GET', path: '/', expect: { status: 200 } };
+/** A changed policy is noticed within this time. */
+const longestSleepMs = 1_000;
 
-export function startProber(policy: () => Policy, now: () => number): Prober {
+/** @param onLook told of each look, for the metrics */
+export function startProber(
+  policy: () => Policy,
+  now: () => number,
+  onLook: (model: Model, look: Look) => void = () => undefined,
+): Prober {
   const results = new Map<string, ProbeResult>();
-  let pending: Promise<unknown> = Promise.resolve();
-  let underWay = false;
+  const underWay = new Map<string, Promise<ProbeResult>>();
+  const schedule = createSchedule();
+  const budget = createBudget();
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
 
-  async function probe(model: Model): Promise<ProbeResult> {
-    const failure = await firstFailure(model, policy().probes.timeoutMs);
-    const at = now();
+  function probe(model: Model): Promise<ProbeResult> {
+    const last = results.get(model.id);
+    const joined = underWay.get(model.id);
+    if (joined) return joined;
+    const isAllowed = budget.spend(model, performance.now());
+    // Whoever spent the budget has left a result.
+    if (last && !isAllowed) return Promise.resolve(last);
+    const look = lookNow(model).finally(() => underWay.delete(model.id));
+    underWay.set(model.id, look);
+    return look;
+  }
+
+  async function lookNow(model: Model): Promise<ProbeResult> {
+    const look = await lookAt(model, { isOver: () => stopped });
     const before = results.get(model.id);
-    const { reason, durationMs } = failure;
-    const result = probeResult(before, at, reason === undefined ? { durationMs } : { failure: reason });
+    // Cut short by the end of the controller: it says nothing.
+    if (stopped && look.failure === undefined && before) return before;
+    const result = probeResult(before, now(), outcomeOf(model, look));
     results.set(model.id, result);
+    onLook(model, look);
     return result;
   }
 
-  // Rounds do not overlap, else an older answer that came late would replace a newer one.
-  const round = () => {
-    if (underWay) return;
-    underWay = true;
-    pending = Promise.all(probedModels(policy()).map(probe)).finally(() => {
-      underWay = false;
-    });
-  };
-  round();
-  const timer = setInterval(round, policy().probes.intervalMs);
+  function wake(): void {
+    for (const model of schedule.due(probedModels(policy()), performance.now())) void probe(model);
+    const untilNext = schedule.nextAt() - performance.now();
+    timer = setTimeout(wake, Math.min(Math.max(untilNext, 1), longestSleepMs));
+  }
+  wake();
+
   return {
     results: () => results,
     probe,
     async stop() {
-      clearInterval(timer);
-      await pending;
+      stopped = true;
+      clearTimeout(timer);
+      await Promise.all(underWay.values());
     },
   };
 }
@@ -56,44 +76,31 @@ function probedModels({ routes, models }: Policy): Model[] {
   return Object.values(models).filter(model => model.endpoint !== undefined && targets.has(model.id));
 }
 
-async function firstFailure(
-  model: Model,
-  timeoutMs: number,
-): Promise<{ reason?: string; durationMs: number }> {
-  const begun = performance.now();
-  for (const probe of model.probes.length > 0 ? model.probes : [reachable]) {
-    const reason = await failureOf(model, probe, timeoutMs);
-    if (reason !== undefined)
-      return { reason: `${probe.name}: ${reason}`, durationMs: performance.now() - begun };
-  }
-  return { durationMs: performance.now() - begun };
+function outcomeOf({ probing, probes }: Model, look: Look): Parameters<typeof probeResult>[2] {
+  const requests = probes.length > 0 ? look.outcomes.length : 0;
+  return {
+    ...(look.failure === undefined ? { durationMs: look.durationMs } : { failure: look.failure }),
+    ...(look.score !== undefined && { score: look.score }),
+    vouchesMs: 3 * probing.everyMs + probing.timeoutMs,
+    counts: { requests, bad: requests === 0 ? 0 : look.outcomes.filter(isFailure).length },
+  };
 }
 
-async function failureOf(model: Model, probe: Probe, timeoutMs: number): Promise<string | undefined> {
-  try {
-    const response = await fetch(`${model.endpoint}${probe.path}`, {
-      method: probe.method,
-      signal: AbortSignal.timeout(timeoutMs),
-      ...(probe.body !== undefined && {
-        body: JSON.stringify(probe.body),
-        headers: { 'content-type': 'application/json' },
-      }),
-    });
-    const text = await response.text();
-    if (probe === reachable) return response.status < 500 ? undefined : `answered ${response.status}`;
-    if (response.status !== probe.expect.status)
-      return `answered ${response.status} instead of ${probe.expect.status}`;
-    return probe.expect.json ? mismatch(text, probe.expect.json) : undefined;
-  } catch (error) {
-    return messageOf(error);
-  }
-}
-
-function mismatch(
-  text: string,
-  { pointer, equals }: NonNullable<Probe['expect']['json']>,
-): string | undefined {
-  const found = atPointer(JSON.parse(text), pointer);
-  if (JSON.stringify(found) === JSON.stringify(equals)) return undefined;
-  return `${pointer || 'the answer'} is ${JSON.stringify(found)} instead of ${JSON.stringify(equals)}`;
+/** A look costs so many requests; those of the last minute count. */
+function createBudget() {
+  const spent = new Map<string, readonly { readonly at: number; readonly requests: number }[]>();
+  // Turns a minute apart may come a little early, and a late one must not cost the next.
+  const windowMs = 59_000;
+  return {
+    /** False when nothing may be spent, and nothing is then. */
+    spend(model: Model, now: number): boolean {
+      const { maxPerMinute } = model.probing;
+      if (maxPerMinute === undefined) return true;
+      const lately = (spent.get(model.id) ?? []).filter(({ at }) => now - at < windowMs);
+      const requests = goldenRequestsOf(model).length;
+      const isAllowed = lately.reduce((sum, each) => sum + each.requests, requests) <= maxPerMinute;
+      spent.set(model.id, isAllowed ? [...lately, { at: now, requests }] : lately);
+      return isAllowed;
+    },
+  };
 }
