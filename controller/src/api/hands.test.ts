@@ -505,6 +505,7 @@ describe('explain', () => {
       'mail-filter, generation 1: spam-lr 100 %',
       expect.stringMatching(/^decided from .* to .*: hold: spam-lr serves; spam-nb is tried again in \d+ s$/),
       expect.stringMatching(/^generation 1 since /),
+      'traffic: cannot be told: a dry run sends nobody anywhere',
     ]);
   });
 
