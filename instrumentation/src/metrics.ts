@@ -107,6 +107,8 @@ export const rejectionReasons = [
   'unknown_source',
   'invalid_token_count',
   'unobservable_stream',
+  'unobservable_answer',
+  'unknown_library',
   'invalid_attempt',
   'invalid_event',
   'invalid_duration',
