@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { freePort, type RunningServer, startPrometheus } from '../../test/support/servers.ts';
 import { type Application, createApplication, type Serving } from '../test/applications.ts';
 import { type FakeOpenai, startFakeOpenai } from '../test/fake-openai.ts';
@@ -68,6 +68,9 @@ const programs = {
     console.log(ml.endpoint);`,
   'goes-on.cjs': `console.log('the server goes on');`,
 };
+
+/** Each test starts a Node or two, which a busy machine is slow at. */
+vi.setConfig({ testTimeout: 120_000 });
 
 let application: Application;
 let fake: FakeOpenai;

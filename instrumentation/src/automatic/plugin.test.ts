@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { freePort } from '../../../test/support/servers.ts';
 import { type Application, createApplication } from '../../test/applications.ts';
 import { type FakeOpenai, startFakeOpenai } from '../../test/fake-openai.ts';
@@ -67,6 +67,9 @@ const programs = {
     console.log(JSON.stringify(counted.map(({ attributes }) => attributes['gen_ai.request.model'])));
     server.close();`,
 };
+
+/** Each test starts a Node or two, which a busy machine is slow at. */
+vi.setConfig({ testTimeout: 120_000 });
 
 let application: Application;
 let fake: FakeOpenai;
