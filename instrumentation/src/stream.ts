@@ -56,7 +56,11 @@ function observeIterator(iterator: AsyncIterator<unknown>, watch: StreamObserver
 }
 
 /** Visible to reads of the property only, as methods of a class are. Throws a TypeError if the object is frozen. */
-function replaceMethod(object: object, name: PropertyKey, method: (...given: unknown[]) => unknown): void {
+export function replaceMethod(
+  object: object,
+  name: PropertyKey,
+  method: (...given: unknown[]) => unknown,
+): void {
   Object.defineProperty(object, name, { value: method, configurable: true, writable: true });
 }
 
