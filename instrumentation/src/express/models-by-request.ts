@@ -20,14 +20,13 @@ export function modelsByRequest<Request extends IncomingMessage>(
   { name: nameOf, names, ...identity }: ModelByRequest<Request>,
   { modelOf, rejections }: MeasureContext,
 ): (request: Request) => Model | undefined {
-  const others = modelOf({ ...identity, name: otherName });
-  const known = new Map([[otherName, others]]);
-  for (const name of names ?? []) known.set(name, modelOf({ ...identity, name }));
-  const maximum = names === undefined ? mostNames + 1 : known.size;
+  const known = new Map(names?.map(name => [name, modelOf({ ...identity, name })]));
+  const maximum = names === undefined ? mostNames : known.size;
+  const others = () => modelOf({ ...identity, name: otherName });
 
   function other(reason: 'invalid_model_name' | 'too_many_models'): Model {
     rejections.count(reason);
-    return others;
+    return others();
   }
 
   function modelNamed(name: string | readonly string[]): Model {
@@ -43,7 +42,8 @@ export function modelsByRequest<Request extends IncomingMessage>(
   const askName = rejections.contain(nameOf, otherName, 'failed_callback');
   return request => {
     const name = askName(request);
-    return name === undefined ? undefined : modelNamed(name);
+    if (name === undefined) return undefined;
+    return name === otherName ? others() : modelNamed(name);
   };
 }
 
