@@ -1,6 +1,9 @@
+import type { IncomingMessage } from 'node:http';
 import type { MetricProducer } from '@opentelemetry/sdk-metrics';
 import { joinRegistered } from './automatic/registered.ts';
 import type { DelayedTruth } from './delayed.ts';
+import type { Measure, MeasureOptions } from './express/measure.ts';
+import type { ModelByRequest } from './express/models-by-request.ts';
 import type { Gateway } from './gateway.ts';
 import type { Model, ModelIdentity } from './model.ts';
 import { type InitOptions, resolveOptions } from './options.ts';
@@ -15,6 +18,9 @@ export type { Answer, CheckName } from './checks/check.ts';
 export type { CheckOptions, Checks } from './checks/checks.ts';
 export type { JsonSchema } from './checks/schema.ts';
 export type { DelayedOutcome, DelayedTruth } from './delayed.ts';
+export type { Measure, MeasureOptions } from './express/measure.ts';
+export type { MeasuredRequest } from './express/measured.ts';
+export type { ModelByRequest } from './express/models-by-request.ts';
 export { type FeedbackRouter, type FeedbackRouterOptions, feedbackRouter } from './feedback-router.ts';
 export type {
   Gateway,
@@ -37,6 +43,15 @@ export type { Ticket } from './tickets.ts';
 export interface Instrumentation extends DelayedTruth {
   /** The recorder of one model; the same identity gives the same recorder. Throws a TypeError on an empty name. */
   model(identity: ModelIdentity): Model;
+  /**
+   * Middleware that measures the requests of a model, for Express and its like: from here until the response is sent,
+   * by its status. In `response.locals.measured` the handler may say more. Throws a TypeError on what is neither a model
+   * nor says how a request names one; from then on nothing throws.
+   */
+  measure<Request extends IncomingMessage = IncomingMessage>(
+    model: Model | ModelByRequest<Request>,
+    options?: MeasureOptions<Request>,
+  ): Measure<Request>;
   /** The recorder of a gateway. */
   gateway(): Gateway;
   /**

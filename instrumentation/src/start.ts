@@ -1,4 +1,5 @@
 import { createDelayedTruth } from './delayed.ts';
+import { createMeasure } from './express/measure.ts';
 import { createGateway } from './gateway.ts';
 import type { Instrumentation } from './index.ts';
 import { createModels } from './models.ts';
@@ -18,15 +19,17 @@ export function startMeasuring(settings: Settings): Instrumentation {
   const closing = new AbortController();
   const remembered = createRemembered<QualityRecorder>(settings.remember);
   const gateway = createGateway({ recorder, rejections });
+  const modelOf = createModels({
+    recorder,
+    rejections,
+    maximumModels: settings.maximumSeries,
+    closing: closing.signal,
+    remembered,
+  });
   recorder.gauge('processStartTime', {}).set(processStartSeconds);
   const instrumentation: Instrumentation = {
-    model: createModels({
-      recorder,
-      rejections,
-      maximumModels: settings.maximumSeries,
-      closing: closing.signal,
-      remembered,
-    }),
+    model: modelOf,
+    measure: (model, options) => createMeasure({ modelOf, rejections }, model, options),
     ...createDelayedTruth({ remembered, rejections }),
     gateway: () => gateway,
     producer,
