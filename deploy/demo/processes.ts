@@ -52,7 +52,10 @@ export async function startProcess({
       startDeadlineMs,
       `${name} did not start within ${startDeadlineMs / 1000} s; its log is ${logFile}`,
     ),
-  ]);
+  ]).catch(error => {
+    child.kill('SIGKILL');
+    throw error;
+  });
   return {
     name,
     url,

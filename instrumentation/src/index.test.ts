@@ -84,7 +84,7 @@ test("the application's own instruments appear on the page", async () => {
 });
 
 test('a provider that is registered already stays registered', async () => {
-  const application = startProvider('application');
+  const application = startProvider({ serviceName: 'application', globalProvider: true });
   const registered = globalMetrics.getMeterProvider();
   const ml = initForTest();
   expect(globalMetrics.getMeterProvider()).toBe(registered);
@@ -97,7 +97,7 @@ test('a provider that is registered already stays registered', async () => {
 });
 
 test("with the application's provider the metrics go there and no page is opened", async () => {
-  const application = startProvider('application');
+  const application = startProvider({ serviceName: 'application', globalProvider: true });
   const ml = initForTest({ meterProvider: globalMetrics.getMeterProvider() });
   await ml.ready;
   expect(ml.endpoint).toBeUndefined();

@@ -1,19 +1,26 @@
+import type { IncomingMessage } from 'node:http';
 import type { MetricProducer } from '@opentelemetry/sdk-metrics';
-import { createDelayedTruth, type DelayedTruth } from './delayed.ts';
-import { createGateway, type Gateway } from './gateway.ts';
+import { joinRegistered } from './automatic/registered.ts';
+import type { DelayedTruth } from './delayed.ts';
+import type { Measure, MeasureOptions } from './express/measure.ts';
+import type { ModelByRequest } from './express/models-by-request.ts';
+import type { Gateway } from './gateway.ts';
 import type { Model, ModelIdentity } from './model.ts';
-import { createModels } from './models.ts';
 import { type InitOptions, resolveOptions } from './options.ts';
-import { openOutput } from './output.ts';
-import { isDisabled } from './provider.ts';
-import type { QualityRecorder } from './quality.ts';
-import { createRemembered } from './remembered.ts';
-import { measureResources } from './resources/resources.ts';
+import { startMeasuring } from './start.ts';
 
+export type { LibraryName } from './automatic/libraries.ts';
+export type { LibraryModels } from './automatic/models-of-libraries.ts';
+export type { ServedModel } from './automatic/paths.ts';
+export { NeuroweaverInstrumentation, type NeuroweaverInstrumentationConfig } from './automatic/plugin.ts';
+export { type WrapOptions, wrap } from './automatic/wrap.ts';
 export type { Answer, CheckName } from './checks/check.ts';
 export type { CheckOptions, Checks } from './checks/checks.ts';
 export type { JsonSchema } from './checks/schema.ts';
 export type { DelayedOutcome, DelayedTruth } from './delayed.ts';
+export type { Measure, MeasureOptions } from './express/measure.ts';
+export type { MeasuredRequest } from './express/measured.ts';
+export type { ModelByRequest } from './express/models-by-request.ts';
 export { type FeedbackRouter, type FeedbackRouterOptions, feedbackRouter } from './feedback-router.ts';
 export type {
   Gateway,
@@ -36,6 +43,15 @@ export type { Ticket } from './tickets.ts';
 export interface Instrumentation extends DelayedTruth {
   /** The recorder of one model; the same identity gives the same recorder. Throws a TypeError on an empty name. */
   model(identity: ModelIdentity): Model;
+  /**
+   * Middleware that measures the requests of a model, for Express and its like: from here until the response is sent,
+   * by its status. In `response.locals.measured` the handler may say more. Throws a TypeError on what is neither a model
+   * nor says how a request names one; from then on nothing throws.
+   */
+  measure<Request extends IncomingMessage = IncomingMessage>(
+    model: Model | ModelByRequest<Request>,
+    options?: MeasureOptions<Request>,
+  ): Measure<Request>;
   /** The recorder of a gateway. */
   gateway(): Gateway;
   /**
@@ -60,35 +76,5 @@ export interface Instrumentation extends DelayedTruth {
  */
 export function init(options: InitOptions = {}): Instrumentation {
   const settings = resolveOptions(options, process.env);
-  const { recorder, rejections, producer, endpoint, close } = openOutput(settings);
-  const stopResources =
-    settings.resources && !isDisabled(process.env) ? measureResources(recorder, rejections) : () => {};
-  const closing = new AbortController();
-  const remembered = createRemembered<QualityRecorder>(settings.remember);
-  const gateway = createGateway({ recorder, rejections });
-  recorder.gauge('processStartTime', {}).set(processStartSeconds);
-  return {
-    model: createModels({
-      recorder,
-      rejections,
-      maximumModels: settings.maximumSeries,
-      closing: closing.signal,
-      remembered,
-    }),
-    ...createDelayedTruth({ remembered, rejections }),
-    gateway: () => gateway,
-    producer,
-    ready: endpoint?.ready ?? Promise.resolve(),
-    get endpoint() {
-      return endpoint?.url();
-    },
-    shutdown() {
-      closing.abort();
-      stopResources();
-      return close();
-    },
-  };
+  return joinRegistered(settings) ?? startMeasuring(settings);
 }
-
-/** Taken once, so that a corrected system clock does not look like a new process. */
-const processStartSeconds = performance.timeOrigin / 1000;

@@ -13,6 +13,7 @@ const defaults = {
   maximumSeries: 20_000,
   remember: { maximum: 100_000, seconds: 86_400 },
   meterProvider: undefined,
+  globalProvider: true,
 };
 
 test.each([
@@ -48,7 +49,7 @@ test.each([
 test('everything that is wrong is said at once, with what to do', () => {
   const resolve = () =>
     resolveOptions({}, { OTEL_EXPORTER_PROMETHEUS_PORT: 'http', NEUROWEAVER_LATENCY_THRESHOLDS: '2,,5' });
-  expect(resolve).toThrow(/port is NaN: give a whole number/);
+  expect(resolve).toThrow(/port is NaN: give a whole number .*OTEL_EXPORTER_PROMETHEUS_PORT, now "http"/);
   expect(resolve).toThrow(/latencyThresholdsSeconds is \[2, NaN, 5\]: give positive numbers/);
 });
 

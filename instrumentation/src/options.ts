@@ -52,10 +52,22 @@ export interface Settings {
   readonly maximumSeries: number;
   readonly remember: { readonly maximum: number; readonly seconds: number };
   readonly meterProvider: MeterProvider | undefined;
+  /** Whether our provider becomes OpenTelemetry's global one where the application has none yet. */
+  readonly globalProvider: boolean;
 }
 
 /** Fills in the environment and the defaults. Throws one TypeError that lists everything that is wrong. */
 export function resolveOptions(options: InitOptions, environment: NodeJS.ProcessEnv): Settings {
+  const { settings, problems } = readOptions(options, environment);
+  if (problems.length > 0) throw new TypeError(`init() cannot start:\n${problems.join('\n')}`);
+  return settings;
+}
+
+/** The settings are to be used only where there are no problems, each of which says what to do. */
+export function readOptions(
+  options: InitOptions,
+  environment: NodeJS.ProcessEnv,
+): { readonly settings: Settings; readonly problems: readonly string[] } {
   const problems: string[] = [];
   const settings: Settings = {
     serviceName: options.serviceName ?? (environment.OTEL_SERVICE_NAME || 'model-server'),
@@ -70,10 +82,10 @@ export function resolveOptions(options: InitOptions, environment: NodeJS.Process
     maximumSeries: options.maximumSeries ?? 20_000,
     remember: { maximum: 100_000, seconds: 86_400, ...options.remember },
     meterProvider: options.meterProvider,
+    globalProvider: true,
   };
-  problems.push(...problemsOf(settings));
-  if (problems.length > 0) throw new TypeError(`init() cannot start:\n${problems.join('\n')}`);
-  return settings;
+  problems.push(...problemsOf(settings, environment));
+  return { settings, problems };
 }
 
 function readTls(tls: Required<InitOptions>['tls'], problems: string[]): Settings['tls'] {
@@ -103,24 +115,22 @@ function parseThresholds(list: string | undefined): readonly number[] {
   return list.split(',').map(part => (part.trim() === '' ? Number.NaN : Number(part)));
 }
 
-function problemsOf({
-  port,
-  latencyThresholdsSeconds,
-  page,
-  bearerToken,
-  maximumSeries,
-  remember,
-}: Settings): string[] {
+function problemsOf(
+  { port, latencyThresholdsSeconds, page, bearerToken, maximumSeries, remember }: Settings,
+  environment: NodeJS.ProcessEnv,
+): string[] {
   const problems: string[] = [];
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     problems.push(
-      `- port is ${port}: give a whole number from 0 to 65535 (or set OTEL_EXPORTER_PROMETHEUS_PORT)`,
+      `- port is ${port}: give a whole number from 0 to 65535 ` +
+        `(or set OTEL_EXPORTER_PROMETHEUS_PORT${now(environment.OTEL_EXPORTER_PROMETHEUS_PORT)})`,
     );
   }
   if (!latencyThresholdsSeconds.every(threshold => threshold > 0 && Number.isFinite(threshold))) {
     problems.push(
       `- latencyThresholdsSeconds is [${latencyThresholdsSeconds.join(', ')}]: give positive numbers of seconds ` +
-        '(or set NEUROWEAVER_LATENCY_THRESHOLDS to a list such as 2,5)',
+        '(or set NEUROWEAVER_LATENCY_THRESHOLDS to a list such as 2,5' +
+        `${now(environment.NEUROWEAVER_LATENCY_THRESHOLDS)})`,
     );
   }
   if (!pageKinds.includes(page))
@@ -134,6 +144,11 @@ function problemsOf({
   if (!(remember.seconds > 0))
     problems.push(`- remember.seconds is ${remember.seconds}: give a positive number`);
   return problems;
+}
+
+/** So that a value that came from the environment is found there. */
+function now(variable: string | undefined): string {
+  return variable === undefined ? '' : `, now ${JSON.stringify(variable)}`;
 }
 
 /** About what one Map can hold. */

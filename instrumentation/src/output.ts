@@ -46,7 +46,7 @@ function throughApi(meter: Meter, { latencyThresholdsSeconds }: Settings): Outpu
 type ServedPage = Required<Pick<Output, 'endpoint' | 'close'>>;
 
 function serveOwnPage(store: Store, rejections: Rejections, settings: Settings): ServedPage {
-  const provider = startProvider(settings.serviceName);
+  const provider = startProvider(settings);
   const writer = createPageWriter(store, rejections);
   const endpoint = openEndpoint({
     ...settings,
@@ -60,7 +60,7 @@ function serveOwnPage(store: Store, rejections: Rejections, settings: Settings):
 }
 
 function serveExporterPage(producer: MetricProducer, settings: Settings): ServedPage {
-  const provider = startProvider(settings.serviceName, [producer]);
+  const provider = startProvider(settings, [producer]);
   const endpoint = openEndpoint({
     ...settings,
     async answer(_request, response) {

@@ -1,6 +1,7 @@
 import {
   type ContextManager,
   createNoopMeter,
+  logs as globalLogs,
   metrics as globalMetrics,
   type MeterProvider,
 } from '@opentelemetry/api';
@@ -8,6 +9,7 @@ import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporte
 import { resourceAttributesEnvDetector } from '@opentelemetry/resources';
 import type { CollectionResult, MetricProducer, ResourceMetrics } from '@opentelemetry/sdk-metrics';
 import { NodeSDK } from '@opentelemetry/sdk-node';
+import type { Settings } from './options.ts';
 import { scopeName } from './record/producer.ts';
 
 /** An OpenTelemetry SDK of our own: metrics only, for the application's own instruments. */
@@ -21,7 +23,10 @@ export interface OwnProvider {
 /** The application's own observables are waited for as long; Prometheus gives up after ten seconds. */
 const collectTimeoutMs = 3_000;
 
-export function startProvider(serviceName: string, metricProducers: MetricProducer[] = []): OwnProvider {
+export function startProvider(
+  { serviceName, globalProvider }: Pick<Settings, 'serviceName' | 'globalProvider'>,
+  metricProducers: MetricProducer[] = [],
+): OwnProvider {
   const exporter = new PrometheusExporter({ preventServerStart: true, metricProducers });
   const sdk = new NodeSDK({
     serviceName,
@@ -36,7 +41,7 @@ export function startProvider(serviceName: string, metricProducers: MetricProduc
     // Keeping track of spans is the application's choice. The SDK takes null for nobody; its types do not say so.
     contextManager: null as unknown as ContextManager,
   });
-  const { meterProvider, release } = startAndTakeProvider(sdk);
+  const { meterProvider, release } = startAndTakeProvider(sdk, globalProvider);
   return {
     meterProvider,
     collect: () => exporter.collect({ timeoutMillis: collectTimeoutMs }),
@@ -58,22 +63,36 @@ export function isDisabled(environment: NodeJS.ProcessEnv): boolean {
 }
 
 /**
- * NodeSDK hands out its provider only by registering it globally. An application that has registered one before
- * keeps it; else ours stays, so that the application's own instruments appear on the same page.
+ * NodeSDK hands out its provider only by registering it globally. An application that has registered one before keeps
+ * it; else ours stays if it may, so that the application's own instruments appear on the same page. Logs are never ours.
  */
-function startAndTakeProvider(sdk: NodeSDK): { meterProvider: MeterProvider; release: () => void } {
+function startAndTakeProvider(
+  sdk: NodeSDK,
+  mayStay: boolean,
+): { meterProvider: MeterProvider; release: () => void } {
   const before = globalMetrics.getMeterProvider();
   globalMetrics.disable();
+  const restoreLogs = setLogsAside();
   sdk.start();
+  restoreLogs();
   const meterProvider = globalMetrics.getMeterProvider();
-  if (!isUnset(before)) {
-    globalMetrics.disable();
-    globalMetrics.setGlobalMeterProvider(before);
-  }
+  if (!isUnset(before) || !mayStay) globalMetrics.disable();
+  if (!isUnset(before)) globalMetrics.setGlobalMeterProvider(before);
   const release = () => {
     if (globalMetrics.getMeterProvider() === meterProvider) globalMetrics.disable();
   };
   return { meterProvider, release };
+}
+
+function setLogsAside(): () => void {
+  const before = globalLogs.getLoggerProvider();
+  globalLogs.disable();
+  // What the API gives where nobody has registered is not exported.
+  const isUnset = before.constructor === globalLogs.getLoggerProvider().constructor;
+  return () => {
+    globalLogs.disable();
+    if (!isUnset) globalLogs.setGlobalLoggerProvider(before);
+  };
 }
 
 function isUnset(provider: MeterProvider): boolean {

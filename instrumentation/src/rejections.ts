@@ -4,10 +4,11 @@ import type { Counter, Recorder } from './record/recorder.ts';
 /** Counts what was not recorded, instead of throwing it into the server. */
 export interface Rejections {
   count(reason: RejectionReason): void;
-  /** Makes a function of ours harmless: whatever it throws is counted, and `otherwise` is its answer. */
+  /** Makes a function harmless: whatever it throws is counted, and `otherwise` is its answer. */
   contain<Arguments extends unknown[], Result>(
     work: (...given: Arguments) => Result,
     otherwise: Result,
+    reason?: RejectionReason,
   ): (...given: Arguments) => Result;
 }
 
@@ -19,12 +20,12 @@ export function createRejections(recorder: Recorder): Rejections {
   return {
     count,
     contain:
-      (work, otherwise) =>
+      (work, otherwise, reason = 'internal_error') =>
       (...given) => {
         try {
           return work(...given);
         } catch {
-          count('internal_error');
+          count(reason);
           return otherwise;
         }
       },

@@ -1,6 +1,6 @@
 /** What an observer is told of a stream: chunks, then how it was over, once. None of these may throw. */
 export interface StreamObserver {
-  chunk(): void;
+  chunk(value: unknown): void;
   ended(): void;
   failed(error: unknown): void;
   /** The reader stopped before the end. */
@@ -12,12 +12,17 @@ export interface StreamObserver {
 /**
  * Observes a stream in place, through the methods of its async iterator. Readers get the very objects and promises
  * that they would get without it, because libraries hang methods of their own on both.
+ * @param opener the method that gives the iterator
  */
-export function observeStream(stream: AsyncIterable<unknown>, observer: StreamObserver): void {
+export function observeStream(
+  stream: AsyncIterable<unknown>,
+  observer: StreamObserver,
+  opener: PropertyKey = Symbol.asyncIterator,
+): void {
   const watch = untilOver(observer);
   try {
     if (isIterator(stream)) observeIterator(stream, watch);
-    else observeIterators(stream, watch);
+    else observeIterators(stream, watch, opener);
   } catch {
     watch.lost();
   }
@@ -28,11 +33,11 @@ function isIterator(stream: object): stream is AsyncIterator<unknown> {
   return 'next' in stream && typeof stream.next === 'function';
 }
 
-function observeIterators(stream: AsyncIterable<unknown>, watch: StreamObserver): void {
-  const open = stream[Symbol.asyncIterator];
+function observeIterators(stream: AsyncIterable<unknown>, watch: StreamObserver, opener: PropertyKey): void {
+  const open: unknown = Reflect.get(stream, opener);
   if (typeof open !== 'function') throw new TypeError('What is to be observed has no async iterator');
-  replaceMethod(stream, Symbol.asyncIterator, (...given) => {
-    const iterator = Reflect.apply(open, stream, given);
+  replaceMethod(stream, opener, (...given) => {
+    const iterator = Reflect.apply(open, stream, given) as AsyncIterator<unknown>;
     try {
       observeIterator(iterator, watch);
     } catch {
@@ -46,7 +51,10 @@ function observeIterator(iterator: AsyncIterator<unknown>, watch: StreamObserver
   const { next, return: leave } = iterator;
   replaceMethod(iterator, 'next', (...given) => {
     const answer = Reflect.apply(next, iterator, given) as Promise<IteratorResult<unknown> | undefined>;
-    Promise.resolve(answer).then(result => (result?.done ? watch.ended() : watch.chunk()), watch.failed);
+    Promise.resolve(answer).then(
+      result => (result?.done ? watch.ended() : watch.chunk(result?.value)),
+      watch.failed,
+    );
     return answer;
   });
   replaceMethod(iterator, 'return', (...given) => {
@@ -56,7 +64,11 @@ function observeIterator(iterator: AsyncIterator<unknown>, watch: StreamObserver
 }
 
 /** Visible to reads of the property only, as methods of a class are. Throws a TypeError if the object is frozen. */
-function replaceMethod(object: object, name: PropertyKey, method: (...given: unknown[]) => unknown): void {
+export function replaceMethod(
+  object: object,
+  name: PropertyKey,
+  method: (...given: unknown[]) => unknown,
+): void {
   Object.defineProperty(object, name, { value: method, configurable: true, writable: true });
 }
 
@@ -70,7 +82,7 @@ function untilOver(observer: StreamObserver): StreamObserver {
     };
   };
   return {
-    chunk: () => over || observer.chunk(),
+    chunk: value => over || observer.chunk(value),
     ended: once(observer.ended),
     failed: once(observer.failed),
     left: once(observer.left),

@@ -1,5 +1,6 @@
 import { assess } from './assess.ts';
 import { checks } from './checks.ts';
+import { express } from './express.ts';
 import { instrumentation } from './instrumentation.ts';
 import { read } from './read.ts';
 import type { Result } from './side-by-side.ts';
@@ -16,5 +17,6 @@ export const benchmarks: Readonly<Record<string, Benchmark>> = {
   read,
   switching,
   instrumentation,
+  express,
   checks,
 };

@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 
 /** What a load was answered. */
 export interface LoadReport {
@@ -31,6 +32,39 @@ export async function startLoad(url: string, connections: number): Promise<Load>
       process.off('exit', killAtExit);
       return report;
     },
+  };
+}
+
+export interface LoadFigures {
+  readonly requests: number;
+  readonly requestsPerSecond: number;
+  readonly p99Ms: number;
+}
+
+/** wrk for so many seconds. Throws when a request failed: then the figures say nothing. */
+export async function measureLoad(
+  url: string,
+  { connections, seconds }: { readonly connections: number; readonly seconds: number },
+): Promise<LoadFigures> {
+  const options = [
+    '--threads',
+    '1',
+    '--connections',
+    `${connections}`,
+    '--duration',
+    `${seconds}s`,
+    '--latency',
+  ];
+  const { stdout } = await promisify(execFile)('wrk', [...options, url], { timeout: (seconds + 30) * 1_000 });
+  const { requests, failed } = reportIn(stdout);
+  if (failed > 0) throw new Error(`requests to ${url} failed:\n${stdout}`);
+  const [, rate] = /Requests\/sec:\s+([\d.]+)/.exec(stdout) ?? [];
+  const [, p99, unit] = /99%\s+([\d.]+)(us|ms|s)/.exec(stdout) ?? [];
+  if (rate === undefined || p99 === undefined) throw new Error(`wrk said nothing of latency:\n${stdout}`);
+  return {
+    requests,
+    requestsPerSecond: Number(rate),
+    p99Ms: Number(p99) * { us: 0.001, ms: 1, s: 1_000 }[unit as 'us'],
   };
 }
 

@@ -28,6 +28,13 @@ export interface EndpointOptions {
 
 const path = '/metrics';
 
+/** Whether this is a server of ours, whose requests are no requests of the application. */
+export function isPageServer(server: object): boolean {
+  return pageServers.has(server);
+}
+
+const pageServers = new WeakSet<object>();
+
 /**
  * Serves the page from a server of ours instead of the exporter's: that one replaces port 0 by 9464, answers 200 when
  * collecting failed (which Prometheus reads as a healthy server without series), and holds the process open through
@@ -38,6 +45,7 @@ export function openEndpoint(options: EndpointOptions): Endpoint {
   let failed = false;
   const listener = createListener(options);
   const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
+  pageServers.add(server);
   // Neither listening nor an idle scraper may keep a model server alive that is done.
   server.unref();
   server.on('connection', socket => socket.unref());

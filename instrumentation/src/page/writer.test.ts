@@ -88,7 +88,7 @@ function record(recording: Recording, recorded: readonly Recorded[]): void {
 
 /** A provider, as an application that records through OpenTelemetry has it. */
 function startApplication(): OwnProvider {
-  const provider = startProvider('application');
+  const provider = startProvider({ serviceName: 'application', globalProvider: true });
   providers.push(provider);
   return provider;
 }
