@@ -37,7 +37,7 @@ const lookEveryMs = 10_000;
  * When every gateway holds what is desired, at the latest, after all trouble: what was sent to one that hung may still
  * arrive, then the next look is due, then a round begins, and one more tells again what came late.
  */
-export const boundMs = Math.max(hangsMs, latestMs) + lookEveryMs + 2 * tickMs;
+const boundMs = Math.max(hangsMs, latestMs) + lookEveryMs + 2 * tickMs;
 const endsAt = overAt + boundMs + 20_000;
 
 /** Plays a script to its end, or to the first violation. */
