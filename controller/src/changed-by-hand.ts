@@ -27,8 +27,9 @@ export function answerTo(
   held: GatewayState,
 ): Answer {
   const generation = Math.max(state.generation, held.generation ?? 0) + 1;
-  const isAdopted =
-    route.changedByHand === 'adopt' && !isUnderHand(state, now) && isRoutable(held.weights, route.targets);
+  // Until something was decided here, there is nothing to restore.
+  const mayAdopt = route.changedByHand === 'adopt' || state.generation === 0;
+  const isAdopted = mayAdopt && !isUnderHand(state, now) && isRoutable(held.weights, route.targets);
   const { override, ...standing } = state;
   const next: RouteState = isAdopted
     ? {

@@ -114,6 +114,19 @@ describe('restore, as shipped', () => {
     expect(await history()).toHaveLength(1);
   });
 
+  test('not before something was decided: a gateway that was taken over is followed', async () => {
+    await byHand(nb, 0);
+    const here = await start();
+    await here.ticks(3);
+    await byHand(half, 0);
+    await aMinute(here);
+    expect(status(here)).toMatchObject({
+      state: { generation: 1, weights: half },
+      gateway: { kind: 'converged' },
+    });
+    expect(await history()).toEqual([['adopt', 1, 'gateway', 'applied']]);
+  });
+
   test('and one that was changed while no controller ran', async () => {
     const before = await failedOver();
     await byHand(half, 1);

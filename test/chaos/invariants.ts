@@ -105,21 +105,26 @@ export function watch({ policy, now, violated, truth }: WatchParts): Watch {
         complain('generations', `${route} changes within generation ${generation}`);
       return;
     }
-    if (generation !== before.generation + 1)
+    const own = events.filter(event => event.generation === generation);
+    // What was set at a gateway is answered beyond the generation that it was set with.
+    const isAnswer = own.some(({ kind }) => isAnswerToHand(kind));
+    if (isAnswer ? generation <= before.generation : generation !== before.generation + 1)
       complain('generations', `${route} goes from generation ${before.generation} to ${generation}`);
     committedWeights.set(`${route} ${generation}`, after.weights);
-    const own = events.filter(event => event.generation === generation);
     if (own.length !== 1 || events.length !== 1 || own[0]!.weights !== after.weights)
       complain('one event', `generation ${generation} of ${route} comes with ${events.length} events`);
     for (const event of own) checkHands(before, event);
+    if (own.some(({ kind }) => kind === 'restore') && after.weights !== before.weights)
+      complain('hands', `${route} is restored to what it was not: ${after.weights}`);
   }
 
   function checkHands(before: RouteRow, event: EventRow): void {
     const { route, actor, kind } = event;
+    if (kind === 'restore') return;
     const { mode } = policy.routes[route]!;
     const bySelf = actor === controllerActor;
     if (bySelf && mode !== 'auto') complain('hands', `${kind} of ${route} by itself in mode ${mode}`);
-    if (!bySelf && kind !== 'manual' && mode !== 'approve')
+    if (!bySelf && kind !== 'manual' && kind !== 'adopt' && mode !== 'approve')
       complain('hands', `${kind} of ${route} was approved in mode ${mode}`);
     for (const hand of [before.override, before.frozen]) {
       const { expiresAt, target } = hand === null ? {} : JSON.parse(hand);
@@ -141,7 +146,8 @@ export function watch({ policy, now, violated, truth }: WatchParts): Watch {
       }
       checkEntries(before, after, complain);
       for (const event of events)
-        if (event.actor === controllerActor) open.push({ event, life, at: now(), truth: truth(life) });
+        if (event.actor === controllerActor && !isAnswerToHand(event.kind))
+          open.push({ event, life, at: now(), truth: truth(life) });
     },
     read: (life, at, isWhole) => reads.set(`${life} ${at}`, isWhole),
     judged(life, status) {
@@ -223,6 +229,8 @@ export function watch({ policy, now, violated, truth }: WatchParts): Watch {
     return probesAt - probe.at <= freshMs || verdict.kind === 'healthy';
   }
 }
+
+const isAnswerToHand = (kind: string) => kind === 'adopt' || kind === 'restore';
 
 /** As in the record of a decision. */
 interface DecisionRecord {

@@ -30,6 +30,7 @@ export interface LifeParts {
 export function newLife({ name, time, random, onSleep }: LifeParts): Life {
   let alive = true;
   let armed: { left: number; readonly isSent: boolean } | undefined;
+  let spare = () => {};
   const atCrash: (() => void)[] = [];
 
   function crash(): void {
@@ -44,7 +45,7 @@ export function newLife({ name, time, random, onSleep }: LifeParts): Life {
     if (!armed || --armed.left > 0) return true;
     const { isSent } = armed;
     // What is sent is on its way when the process ends.
-    if (isSent) time.after(0, crash);
+    if (isSent) spare = time.after(0, crash);
     else crash();
     armed = undefined;
     return isSent;
@@ -77,6 +78,7 @@ export function newLife({ name, time, random, onSleep }: LifeParts): Life {
     clock,
     isAlive: () => alive,
     arm: given => {
+      spare();
       armed = given && { left: given.calls, isSent: given.isSent };
     },
     crash,

@@ -214,7 +214,7 @@ function insertRoute({ routes }: Tables, values: Values): unknown[] {
 function replaceRoute({ routes }: Tables, values: Values): unknown[] {
   const row = routeIn(values);
   const before = routes.get(row.route);
-  if (before?.generation !== row.generation - 1 || before.frozen !== row.frozen) return [];
+  if (!before || before.generation !== values[8] || before.frozen !== row.frozen) return [];
   routes.set(row.route, row);
   return [{ route: row.route }];
 }

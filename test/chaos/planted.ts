@@ -105,7 +105,7 @@ export const planted: readonly Planted[] = [
       database: withStatements(parts.database, async (query, sql, values) => {
         const rows = await query(sql, values);
         if (!isReplace(sql) || rows.length === 0) return rows;
-        return query(sql, values.with(1, Number(values[1]) + 1));
+        return query(sql, values.with(1, Number(values[1]) + 1).with(8, values[1]));
       }),
     }),
   },

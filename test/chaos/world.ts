@@ -32,12 +32,14 @@ export interface PlayOptions {
 
 const overAt = startsAt + troubleMs;
 const lookEveryMs = 10_000;
+const answerEveryMs = 60_000;
 
 /**
- * When every gateway holds what is desired, at the latest, after all trouble: what was sent to one that hung may still
+ * When every gateway holds what is desired, at the latest, after all trouble: a hand on it is answered a minute after the
+ * last change, what was sent to one that hung may still
  * arrive, then the next look is due, then a round begins, and one more tells again what came late.
  */
-const boundMs = Math.max(hangsMs, latestMs) + lookEveryMs + 2 * tickMs;
+const boundMs = answerEveryMs + Math.max(hangsMs, latestMs) + lookEveryMs + 2 * tickMs;
 const endsAt = overAt + boundMs + 20_000;
 
 /** Plays a script to its end, or to the first violation. */

@@ -124,6 +124,14 @@ describe('a drained primary', () => {
     expect(mail.changes().map(({ kind }) => kind)).toEqual(['failover', 'ramp', 'failback']);
   });
 
+  test('is not believed on copies that ended minutes ago', () => {
+    const mail = drained();
+    mail.behaves('spam-v1', { success: 0.99, copies: 2 });
+    mail.passes(minutes(10));
+    mail.behaves('spam-v1', { copies: 0 });
+    expect(mail.until('probe', minutes(6))).toMatchObject({ next: { weights: { 'spam-v1': 500 } } });
+  });
+
   test('that fails on copies too is not tried, though its probes pass', () => {
     const mail = drained();
     mail.behaves('spam-v1', { copies: 2 });

@@ -120,7 +120,10 @@ function provenByCopies(
   const causal = assessment?.signals.find(({ signal }) => signal === cause.signal);
   if (!causal || causal.resource || (state.weights[primary] ?? 0) > 0) return undefined;
   const { critical } = causal.levels;
+  // What was good minutes ago may be bad by now: the copies have to go on.
+  const isSeenNow = (signalOf(assessment!, 'success').rates?.[0]?.perSecond ?? 0) > 0;
   const isProven =
+    isSeenNow &&
     assessment!.verdict.kind === 'healthy' &&
     critical.recoverySince >= since + (causal.labelDelayMs ?? 0) &&
     critical.recovery >= recoveredAt;
