@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Failure } from '../failures.ts';
 import type { Model } from '../model.ts';
 import type { Rejections } from '../rejections.ts';
+import { endByClose, endByStatus } from '../response-end.ts';
 import { observeStream } from '../stream.ts';
 import type { Ticket } from '../tickets.ts';
 
@@ -54,11 +55,7 @@ export function measuredRequest(model: Model, rejections: Rejections): EndingReq
 
   function answered(status: number): boolean {
     if (!isOpen) return false;
-    const isGood = status < 400;
-    if (isGood) end();
-    else if (isFaultOfCaller(status)) fail(undefined, 'cancelled');
-    else fail({ status });
-    return isGood;
+    return endByStatus(status, { end, fail });
   }
 
   return {
@@ -80,24 +77,7 @@ export function measuredRequest(model: Model, rejections: Rejections): EndingReq
     fail,
     answered,
     closed(request, response) {
-      if (!isOpen) return;
-      if (response.statusCode >= 500) answered(response.statusCode);
-      else if (leftByCaller(request, response)) fail(undefined, 'cancelled');
-      // The server broke its answer off: a handler that threw after the first byte, a process that ends.
-      else fail(response.errored, 'error');
+      if (isOpen) endByClose(request, response, { end, fail });
     },
   };
-}
-
-/**
- * A request that nobody could answer says nothing about the model. Unlike these, 408 and 429 say that the server had no
- * time or no room for it.
- */
-function isFaultOfCaller(status: number): boolean {
-  return status >= 400 && status < 500 && status !== 408 && status !== 429;
-}
-
-/** Who closes a connection reads its end, or is the one who did not see the other side go. */
-function leftByCaller({ socket }: IncomingMessage, response: ServerResponse): boolean {
-  return response.errored === null && (socket.readableEnded || socket.errored !== null);
 }
