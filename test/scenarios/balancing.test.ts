@@ -49,6 +49,19 @@ describe('a healthy route is spread over its targets', () => {
         ).toBeLessThanOrEqual(400);
   });
 
+  test('a fast target gets no more than it can take, also when another one is left', () => {
+    const models = { 'spam-v2': '{ capacity: { requests_per_second: 3 } }' };
+    const mail = tell({ targets: three, models, balance: '{}' });
+    mail.behaves('spam-v2', { latency: 0.05 });
+    mail.passes(hours(5));
+    expect(shares(mail)[1]).toBeGreaterThan(24);
+    expect(shares(mail)[1]).toBeLessThanOrEqual(30);
+    mail.behaves('spam-v3', { success: 0.3 });
+    mail.until('failover', minutes(2));
+    expect(shares(mail)[1]).toBeLessThanOrEqual(30);
+    expect(shares(mail)[2]).toBe(0);
+  });
+
   test('better answers outweigh faster ones', () => {
     const mail = tell({ targets: two, balance: '{}' });
     mail.behaves('spam-v1', { latency: 0.5, accuracy: 0.98 });

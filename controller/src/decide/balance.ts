@@ -11,6 +11,7 @@ import {
 import { backoffAfterFailover, failover, isRecovering, troubleSince, verdictOf, vet } from './failover.ts';
 import { type Claim, divided, sum, towards } from './shares.ts';
 import type { Situation } from './situation.ts';
+import { largestShare } from './spread.ts';
 import { numbersOf, type Standing, sharesNow, standingsOf } from './standing.ts';
 import { allTo } from './weights.ts';
 import { hold, measured } from './words.ts';
@@ -98,7 +99,7 @@ function leave(situation: Situation, { model, evidence }: Trouble, troubles: rea
   if (takers.length === 0) return decision;
   const left = troubles.filter(trouble => !isRecovering(trouble.evidence)).map(trouble => trouble.model);
   const weights = without(
-    shares,
+    situation,
     left,
     takers.map(taker => taker.model),
   );
@@ -115,16 +116,27 @@ function leave(situation: Situation, { model, evidence }: Trouble, troubles: rea
 const canTakeOver = ({ model, vetted, verdict }: Alternative, shares: Weights) =>
   vetted && verdict.kind === 'healthy' && shares[model]! > 0;
 
-/** The shares of some go to others, in proportion to what those have. */
-function without(shares: Weights, leaving: readonly string[], takers: readonly string[]): Weights {
-  const models = Object.keys(shares);
-  const [freed, taken] = [leaving, takers].map(some => sum(some.map(model => shares[model]!)));
-  const there = models.map(model => {
-    if (leaving.includes(model)) return 0;
-    return takers.includes(model) ? shares[model]! * (1 + freed! / taken!) : shares[model]!;
+/** The shares of some go to others, in proportion to what those have; what these have no room for stays. */
+function without(situation: Situation, leaving: readonly string[], takers: readonly string[]): Weights {
+  const shares = sharesNow(situation);
+  const shareOf = (model: string) => shares[model]!;
+  const [freed, taken] = [leaving, takers].map(some => sum(some.map(shareOf)));
+  const claims = takers.map(model => {
+    const share = shareOf(model);
+    return { score: share, least: share, most: roomFor(situation, model, share) };
   });
-  return weightsOf(models, towards(Object.values(shares), there, 1, fullShare));
+  const taking = divided(freed! + taken!, claims) ?? claims.map(({ most }) => most);
+  const there = new Map(takers.map((model, i) => [model, taking[i]!]));
+  for (const model of leaving) there.set(model, 0);
+  there.set(leaving[0]!, freed! + taken! - sum(taking));
+  const models = Object.keys(shares);
+  const goals = models.map(model => there.get(model) ?? shareOf(model));
+  return weightsOf(models, towards(Object.values(shares), goals, 1, fullShare));
 }
+
+/** Who has more than it states to take keeps what it has. */
+const roomFor = (situation: Situation, model: string, share: number) =>
+  Math.max(share, largestShare(situation, model));
 
 const fullShare = 10_000;
 
@@ -140,7 +152,7 @@ function rebalance(situation: Situation, balance: Balance): Decision {
   if (waitMs > 0)
     return hold('balance_time', `${numbers}; the shares may move again in ${Math.ceil(waitMs / 1000)} s`);
   const here = standings.map(({ share }) => share);
-  const there = divisionOf(standings, balance);
+  const there = divisionOf(situation, standings, balance);
   if (!there)
     return hold(
       'not_measured',
@@ -169,10 +181,17 @@ function allUnknown(situation: Situation): string | undefined {
 }
 
 /** Where the shares should be in the end. Undefined where nobody may gain what another one loses. */
-function divisionOf(standings: readonly Standing[], balance: Balance): readonly number[] | undefined {
+function divisionOf(
+  situation: Situation,
+  standings: readonly Standing[],
+  balance: Balance,
+): readonly number[] | undefined {
   const isMoving = standings.some(isMovedIn);
   const claims = (most: number) =>
-    standings.map(standing => claimOf(standing, balance.minimumPercent * 100, most, isMoving));
+    standings.map(standing => {
+      const room = roomFor(situation, standing.model, standing.share);
+      return claimOf(standing, balance.minimumPercent * 100, Math.min(most, room), isMoving);
+    });
   // The maximum gives way where the others may not take the rest.
   return divided(fullShare, claims(balance.maximumPercent * 100)) ?? divided(fullShare, claims(fullShare));
 }

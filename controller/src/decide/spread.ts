@@ -60,6 +60,12 @@ function weightsOf({ route }: Situation, parts: readonly Part[]): Weights {
   );
 }
 
+/** The largest share that a target can take, in basis points; all of it where it states nothing. */
+export function largestShare(situation: Situation, model: string): number {
+  const [room, demand] = [roomOf(situation, model), demandOf(situation)];
+  return room === undefined || demand === 0 ? fullWeight : Math.min(fullWeight, shareOf(room, demand));
+}
+
 /** What the route sends: measured while it was as it is now, else the most that its targets have had together. */
 const demandOf = (situation: Situation) => measuredDemand(situation) ?? busiestSince(situation, 0) ?? 0;
 
