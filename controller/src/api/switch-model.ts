@@ -1,6 +1,6 @@
 import type { Route } from '@relaycore/rules';
 import type { z } from 'zod';
-import { isCritical } from '../decide/failover.ts';
+import { isCritical } from '../decide/verdicts.ts';
 import { allTo } from '../decide/weights.ts';
 import { describeVerdict } from '../decide/words.ts';
 import { Refusal } from '../errors.ts';

@@ -8,11 +8,14 @@ import {
   serving,
   type Weights,
 } from '../types.ts';
-import { backoffAfterFailover, failover, isRecovering, troubleSince, verdictOf, vet } from './failover.ts';
+import { backoffAfterFailover } from './backoff.ts';
+import { vet } from './backups.ts';
+import { failover } from './failover.ts';
 import { type Claim, divided, sum, towards } from './shares.ts';
 import type { Situation } from './situation.ts';
 import { largestShare } from './spread.ts';
 import { numbersOf, type Standing, sharesNow, standingsOf } from './standing.ts';
+import { isRecovering, troubleSince, verdictOf } from './verdicts.ts';
 import { allTo } from './weights.ts';
 import { hold, measured } from './words.ts';
 

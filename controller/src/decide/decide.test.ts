@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Assessment, LevelAssessment, Phase, ProbeResult, SignalAssessment, Verdict } from '../types.ts';
 import { isChange } from '../types.ts';
+import { backoffMs } from './backoff.ts';
 import { decide } from './decide.ts';
-import { backoffMs } from './failover.ts';
 import type { Situation } from './situation.ts';
 import { allTo } from './weights.ts';
 

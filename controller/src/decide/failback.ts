@@ -1,31 +1,21 @@
-import type { SignalName } from '@relaycore/rules';
-import { recoveredAt } from '../assess/recovery.ts';
+import { type Change, type Decision, isChange, type SignalAssessment } from '../types.ts';
+import { backoffMs, stepsAfter } from './backoff.ts';
+import { vet } from './backups.ts';
+import { failover } from './failover.ts';
 import {
-  type Assessment,
-  type Cause,
-  type Change,
-  type Decision,
-  isChange,
-  type Phase,
-  type SignalAssessment,
-} from '../types.ts';
-import {
-  backoffMs,
-  failover,
-  firedSince,
-  isRecovering,
-  signalOf,
-  troubleSince,
-  verdictOf,
-  vet,
-} from './failover.ts';
+  type FailedOver,
+  isExhausted,
+  type Proving,
+  provenByCopies,
+  recoveries,
+  troubleInProof,
+  unproven,
+} from './proof.ts';
 import type { Situation } from './situation.ts';
 import { describeSpread, measuredDemand, spread } from './spread.ts';
+import { isRecovering, troubleSince, verdictOf } from './verdicts.ts';
 import { allTo, withShare } from './weights.ts';
-import { hold, measured, resourceNow } from './words.ts';
-
-type FailedOver = Extract<Phase, { kind: 'failed_over' }>;
-type Proving = Extract<Phase, { kind: 'probing' | 'ramping' }>;
+import { hold, measured } from './words.ts';
 
 /** A backup serves. When the wait is over and the primary passes its probes, it gets a small share to prove itself. */
 export function decideFailedOver(situation: Situation, phase: FailedOver): Decision {
@@ -77,10 +67,6 @@ function tryPrimary(situation: Situation, phase: FailedOver): Decision {
   };
 }
 
-/** A resource needs no traffic to be seen: while it is short, there is nothing to try. */
-const isExhausted = ({ resource, verdict }: SignalAssessment) =>
-  resource !== undefined && verdict.kind === 'degraded' && verdict.level === 'critical';
-
 /** The primary serves a share. Each step is earned by evidence gathered in it; any sign of trouble sends it back. */
 export function decideProving(situation: Situation, phase: Proving): Decision {
   const trouble = troubleInProof(situation, phase);
@@ -105,29 +91,6 @@ function climb(situation: Situation, phase: Proving): Decision {
   if (open.length > 0) return hold('not_proven', `${primary} has not proven itself yet: ${open.join('; ')}`);
   const proof = recoveries(situation.assessments.get(primary)!, phase);
   return stepUp(situation, phase, phase.kind === 'probing' ? 0 : phase.step + 1, proof);
-}
-
-/**
- * Copies of requests, whose answers nobody gets, or another route's traffic have shown already what a small share of
- * this one would show: everything about the primary is known and good, and what took it away is proven to be over.
- */
-function provenByCopies(
-  { state, assessments, route }: Situation,
-  { since, cause }: FailedOver,
-): string | undefined {
-  const primary = route.targets[0];
-  const assessment = assessments.get(primary);
-  const causal = assessment?.signals.find(({ signal }) => signal === cause.signal);
-  if (!causal || causal.resource || (state.weights[primary] ?? 0) > 0) return undefined;
-  const { critical } = causal.levels;
-  // What was good minutes ago may be bad by now: the copies have to go on.
-  const isSeenNow = (signalOf(assessment!, 'success').rates?.[0]?.perSecond ?? 0) > 0;
-  const isProven =
-    isSeenNow &&
-    assessment!.verdict.kind === 'healthy' &&
-    critical.recoverySince >= since + (causal.labelDelayMs ?? 0) &&
-    critical.recovery >= recoveredAt;
-  return isProven ? recoveryOf(causal) : undefined;
 }
 
 const firstStep = (situation: Situation, phase: FailedOver, proof: string) =>
@@ -176,16 +139,6 @@ function sendBack(situation: Situation, phase: Proving, evidence: SignalAssessme
     serving: phase.to,
   });
 }
-
-/** How a route comes back that was left for this cause. */
-const stepsAfter = ({ failback }: Situation['route'], { kind }: Cause) =>
-  kind === undefined ? failback : failback.causes[kind];
-
-/** What fires while the primary proves itself; labels that come late are of older answers until their delay is over. */
-const troubleInProof = ({ assessments, route }: Situation, { since }: Proving) =>
-  assessments
-    .get(route.targets[0])
-    ?.signals.find(({ levels, labelDelayMs = 0 }) => firedSince(levels.critical, since + labelDelayMs));
 
 /** The least by which a share has to be wrong before it is moved for want of room, or for more of it: 10 %. */
 const leastMove = 1000;
@@ -258,43 +211,6 @@ function leaveIfBad(situation: Situation, backup: string): Decision | undefined 
     evidence: trouble,
     backoff: situation.state.backoff,
   });
-}
-
-/**
- * What still has to be proven: success always, the signal that caused the failover, latency, and whatever else stands
- * at critical. Certified against critical; a warning that came up meanwhile and stands is also in the way.
- */
-function unproven({ assessments }: Situation, model: string, phase: Proving): string[] {
-  const assessment = assessments.get(model);
-  if (!assessment) return ['it was never assessed'];
-  return [...requiredSignals(phase.cause, assessment)].flatMap(name => {
-    const signal = signalOf(assessment, name);
-    const { critical, warning } = signal.levels;
-    if (signal.verdict.kind === 'unknown' && signal.vantage === undefined)
-      return [`${name} is unknown: ${signal.verdict.reason}`];
-    if (firedSince(warning, phase.since)) return [`${name}: ${measured(signal, 'warning')}`];
-    if (critical.recoverySince < phase.since || critical.recovery < recoveredAt) return [recoveryOf(signal)];
-    return [];
-  });
-}
-
-const recoveries = (assessment: Assessment, { cause }: Proving) =>
-  [...requiredSignals(cause, assessment)].map(name => recoveryOf(signalOf(assessment, name))).join('; ');
-
-function recoveryOf(assessed: SignalAssessment): string {
-  const { signal, resource, levels } = assessed;
-  if (resource) return resourceNow(assessed);
-  const evidence = Math.max(0, levels.critical.recovery).toFixed(1);
-  return `${signal}: evidence of recovery ${evidence} of ${recoveredAt.toFixed(1)} nats`;
-}
-
-/** A cause that is no signal of the model any more, because the policy changed, asks for no proof. */
-function requiredSignals({ signal: cause }: Cause, { signals }: Assessment): ReadonlySet<SignalName> {
-  const required = signals.filter(
-    ({ signal, levels }) =>
-      signal === 'success' || signal === 'latency' || signal === cause || levels.critical.stands,
-  );
-  return new Set(required.map(({ signal }) => signal));
 }
 
 const seconds = (ms: number) => `${Math.max(1, Math.round(ms / 1000))} s`;

@@ -1,7 +1,9 @@
 import type { Balance } from '@relaycore/rules';
 import type { Assessment, SignalAssessment, Verdict, Weights } from '../types.ts';
-import { backoffMs, isCritical, verdictOf, vet } from './failover.ts';
+import { backoffMs } from './backoff.ts';
+import { vet } from './backups.ts';
 import type { Situation } from './situation.ts';
+import { isCritical, verdictOf } from './verdicts.ts';
 import { describeVerdict } from './words.ts';
 
 /** How a target stands in a route that is balanced: what it has shown, and what that lets its share do. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ProbeResult, Verdict } from '../types.ts';
-import { backoffMs, vet } from './failover.ts';
+import { backoffMs } from './backoff.ts';
+import { vet } from './backups.ts';
 import type { Situation } from './situation.ts';
 
 const minuteMs = 60_000;
