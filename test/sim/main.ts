@@ -31,9 +31,10 @@ scenarios of test/sim/scenarios.
 
 With --guarantee it shows that the false-alarm budgets are kept by a model whose requests all lie exactly at the
 threshold: one alarm in 1000 years by importance sampling, checked against plain simulation where alarms are frequent,
-and one a year by playing model-years. About an hour and a half of one core; exit code 1 where it is not shown.
+and one a year by playing model-years. About three hours of one core; exit code 1 where it is not shown, as for a few
+boundaries with 200 paths, whose intervals are too wide.
 
-  --paths N          paths of importance sampling at each boundary (default 200)
+  --paths N          paths of importance sampling at each boundary (default 500)
   --years N          model-years to play at each rate (default 15)
 `;
 
@@ -119,7 +120,7 @@ function readOptions(argv: readonly string[]): Options | string {
       '--repeat': values.repeat,
       '--healthy-years': values['healthy-years'],
     });
-    const paths = wholeNumber('paths', values.paths ?? '200', 2);
+    const paths = wholeNumber('paths', values.paths ?? '500', 2);
     return { kind: 'guarantee', ...common, paths, years: wholeNumber('years', values.years ?? '15', 1) };
   }
   refuseBeside('scenarios', { '--paths': values.paths, '--years': values.years });
