@@ -14,8 +14,7 @@ const express = require('express') as typeof import('express');
 const { createServer } = require('node:http') as typeof import('node:http');
 
 const app = express();
-if (middleware) app.use('/v1/chat', middleware);
-app.get('/v1/chat', (_, response) => {
+app.get('/v1/chat', ...(middleware ? [middleware] : []), (_, response) => {
   response.json({ answer: 'Once upon a time' });
 });
 app.get('/processor-us', (_, response) => {

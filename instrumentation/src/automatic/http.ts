@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Model, ModelIdentity } from '../model.ts';
 import { isPageServer } from '../page/endpoint.ts';
 import type { Rejections } from '../rejections.ts';
-import { endByClose, endByStatus } from '../response-end.ts';
+import { endByResponse } from '../response-end.ts';
 import { startCall } from './calls.ts';
 import type { FindServed } from './paths.ts';
 
@@ -31,11 +31,7 @@ export function countRequests({ find, modelOf, rejections }: HttpContext): () =>
     const model = modelOf(identity);
     if (model === undefined) return;
     const call = startCall(model);
-    // `close` comes after the last byte too, and still within the trace of the handler that wrote it.
-    response.once('close', () => {
-      if (response.writableFinished) endByStatus(response.statusCode, call);
-      else endByClose(request, response, call);
-    });
+    response.once('close', () => endByResponse(call, request, response));
   }
 
   const listener = rejections.contain((message: unknown) => observe(message as RequestStart), undefined);

@@ -56,11 +56,10 @@ export function createMeasure<Request extends IncomingMessage>(
     response.locals.measured = measured;
     if (!queue) measured.begin();
     if (firstByte) onFirstByte(response, () => measured.token());
-    response.on('finish', () => {
-      const id = measured.answered(response.statusCode) ? idOf(request, response) : undefined;
+    response.on('close', () => {
+      const id = measured.closed(request, response) ? idOf(request, response) : undefined;
       if (id !== undefined) chosen.remember(id);
     });
-    response.on('close', () => measured.closed(request, response));
   }
 
   const idOf = rejections.contain(requestId, undefined, 'failed_callback');

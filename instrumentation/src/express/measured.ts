@@ -2,13 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Failure } from '../failures.ts';
 import type { Model } from '../model.ts';
 import type { Rejections } from '../rejections.ts';
-import { endByClose, endByStatus } from '../response-end.ts';
+import { endByResponse } from '../response-end.ts';
 import { observeStream } from '../stream.ts';
 import type { Ticket } from '../tickets.ts';
 
 /**
  * One request that the middleware measures, in `response.locals.measured`. It ends with its response; the handler may
- * say more of it until then. None of these functions throws.
+ * say more of it until then. None of these methods throws; call them on it, not apart from it.
  */
 export interface MeasuredRequest {
   /** For what is known of the answer: `measured.model.evaluate(…)`. */
@@ -27,57 +27,64 @@ export interface MeasuredRequest {
 
 /** What the middleware tells of it besides. Only the first end counts. */
 export interface EndingRequest extends MeasuredRequest {
-  /** The whole answer was sent; whether it was a good one. */
-  answered(status: number): boolean;
-  /** The connection is closed, or free for another request. */
-  closed(request: IncomingMessage, response: ServerResponse): void;
+  /** The connection is closed, or free for another request; whether a good answer was sent. */
+  closed(request: IncomingMessage, response: ServerResponse): boolean;
 }
 
 /** It arrives now. */
 export function measuredRequest(model: Model, rejections: Rejections): EndingRequest {
-  const ticket = model.start();
-  let isOpen = true;
+  return new OpenRequest(model, rejections);
+}
 
-  /** Does nothing once it has ended, so that a handler that goes on for a caller who left is not taken for a mistake. */
-  const whileOpen =
-    <Given extends unknown[]>(tell: (ticket: Ticket, ...given: Given) => void) =>
-    (...given: Given) => {
-      if (isOpen) tell(ticket, ...given);
-    };
-  const ending = <Given extends unknown[]>(tell: (ticket: Ticket, ...given: Given) => void) =>
-    whileOpen<Given>((...given) => {
-      isOpen = false;
-      tell(...given);
-    });
-  const end = ending(model.end);
-  const fail = ending(model.fail);
-  const token = whileOpen(model.token);
+/** A class, because functions made for each request cost more than all that they record. */
+class OpenRequest implements EndingRequest {
+  readonly model: Model;
+  readonly #rejections: Rejections;
+  readonly #ticket: Ticket;
+  #isOpen = true;
 
-  function answered(status: number): boolean {
-    if (!isOpen) return false;
-    return endByStatus(status, { end, fail });
+  constructor(model: Model, rejections: Rejections) {
+    this.model = model;
+    this.#rejections = rejections;
+    this.#ticket = model.start();
   }
 
-  return {
-    model,
-    begin: whileOpen(model.begin),
-    token,
-    tokens: model.tokens,
-    stream(stream) {
-      const lost = () => rejections.count('unobservable_stream');
-      observeStream(stream, {
-        chunk: () => token(),
-        ended() {},
-        left() {},
-        failed: error => fail(error),
-        lost,
-      });
-      return stream;
-    },
-    fail,
-    answered,
-    closed(request, response) {
-      if (isOpen) endByClose(request, response, { end, fail });
-    },
-  };
+  begin(): void {
+    if (this.#isOpen) this.model.begin(this.#ticket);
+  }
+
+  token(count?: number): void {
+    if (this.#isOpen) this.model.token(this.#ticket, count);
+  }
+
+  tokens(count: { readonly input?: number; readonly output?: number }): void {
+    this.model.tokens(count);
+  }
+
+  stream<Stream extends AsyncIterable<unknown>>(stream: Stream): Stream {
+    observeStream(stream, {
+      chunk: () => this.token(),
+      ended() {},
+      left() {},
+      failed: error => this.fail(error),
+      lost: () => this.#rejections.count('unobservable_stream'),
+    });
+    return stream;
+  }
+
+  end(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.model.end(this.#ticket);
+  }
+
+  fail(error?: unknown, outcome?: Failure['outcome']): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.model.fail(this.#ticket, error, outcome);
+  }
+
+  closed(request: IncomingMessage, response: ServerResponse): boolean {
+    return this.#isOpen && endByResponse(this, request, response);
+  }
 }
