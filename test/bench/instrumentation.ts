@@ -56,7 +56,7 @@ function scrape(progress: (line: string) => void): Promise<Result> {
   });
 }
 
-const blockRounds = 3;
+const blockRounds = 5;
 
 function block(progress: (line: string) => void): Promise<Result> {
   const script = fileURLToPath(new URL('scraping.ts', import.meta.url));

@@ -1,27 +1,23 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Worker } from 'node:worker_threads';
+import { promisify } from 'node:util';
 import { type PageContender, pages } from './pages.ts';
-import { processorMs } from './processor-time.ts';
 
 /*
  * Prints how long a scrape of the named contender holds up the event loop, in milliseconds: the longest of three, after
  * one that nobody counts. Alone in its process, where no other contender's memory is to be collected.
  */
 
-/** A scraper in a thread of its own: reading a page is not the server's work. */
+/** A scraper in a process of its own: as a thread of this one it would take turns with the server. */
 const scraper = `
-  const { parentPort } = require('node:worker_threads');
-  parentPort.on('message', async url => {
-    const response = await fetch(url);
-    parentPort.postMessage((await response.arrayBuffer()).byteLength);
-  });
+  fetch(process.argv[1]).then(response => response.arrayBuffer()).then(page => console.log(page.byteLength));
 `;
 
 /**
- * The longest that a scrape holds up the event loop of its server, in milliseconds: the most that its thread works
- * between two turns, from the request to the end of the answer.
+ * The longest that a scrape holds up the event loop of its server, in milliseconds: between two turns, from the request
+ * to the end of the answer.
  */
 async function longestBlock(page: PageContender): Promise<number> {
   const longest = Promise.withResolvers<number>();
@@ -32,22 +28,21 @@ async function longestBlock(page: PageContender): Promise<number> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const worker = new Worker(scraper, { eval: true });
-  worker.postMessage(`http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`);
-  const [bytes] = await once(worker, 'message');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', scraper, url]);
+  const bytes = Number(stdout);
   if (bytes < 1000) throw new Error(`the scraper got only ${bytes} bytes`);
   const result = await longest.promise;
-  await worker.terminate();
   server.close();
   return result;
 }
 
 function watchTurns(): { stop(): number } {
-  let last = processorMs();
+  let last = performance.now();
   let longest = 0;
   let next: NodeJS.Immediate;
   const note = () => {
-    const now = processorMs();
+    const now = performance.now();
     longest = Math.max(longest, now - last);
     last = now;
   };
