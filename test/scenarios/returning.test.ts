@@ -108,6 +108,31 @@ describe('the primary comes back step by step', () => {
     mail.until('ramp', minutes(10));
   });
 
+  test('nor is what was good before nobody could see it for minutes', () => {
+    const mail = atCanary();
+    mail.passes(minutes(29));
+    mail.behaves('spam-v1', { unseen: 'no target was scraped lately' });
+    mail.passes(minutes(2));
+    mail.behaves('spam-v1', { unseen: undefined, success: 0.2 });
+    mail.passes(seconds(5));
+    expect(mail.decision()).toMatchObject({ kind: 'hold', reason: 'not_proven' });
+    expect(mail.decision().words).toMatch(/success: evidence of recovery 0\.\d of 6\.9 nats/);
+    mail.until('failover', minutes(2));
+  });
+
+  test('a verdict that fell while the route was frozen sends nothing back once it cannot be seen', () => {
+    const mail = atCanary();
+    mail.hand({ freeze: { actor: 'ada', reason: 'an audit', expiresAt: mail.now() + minutes(5) } });
+    mail.behaves('spam-v1', { success: 0.2 });
+    mail.passes(minutes(4));
+    expect(signalOf(mail.assessment('spam-v1'), 'success').levels.critical.stands).toBe(true);
+    mail.behaves('spam-v1', { unseen: 'no target was scraped lately' });
+    mail.passes(minutes(30));
+    expect(mail.decision()).toMatchObject({ kind: 'hold', reason: 'not_proven' });
+    mail.behaves('spam-v1', { unseen: undefined });
+    expect(mail.until('failover', minutes(1))).toMatchObject({ reason: 'canary_degraded' });
+  });
+
   test('an unknown backup holds the route where it is', () => {
     const mail = atCanary();
     mail.behaves('spam-v2', { unseen: 'no target was scraped lately' });

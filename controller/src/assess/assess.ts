@@ -15,7 +15,16 @@ import { type DetectorParameters, detectorParameters } from './detector.ts';
 import { addToRun, endRun, type FailureRun, isHardDown, noFailures } from './hard-down.ts';
 import { addToOverQuota, type OverQuota, overQuotaShare } from './quota.ts';
 import { addToTraffic, noTraffic, type Silence, silenceOf, type Traffic } from './silence.ts';
-import { isSuspect, newStream, restart, type Stream, type StreamTick, step, streamView } from './stream.ts';
+import {
+  doubtRecovery,
+  isSuspect,
+  newStream,
+  restart,
+  type Stream,
+  type StreamTick,
+  step,
+  streamView,
+} from './stream.ts';
 import { addToDispersion, type Dispersion, noDispersion, temperingBy } from './tempering.ts';
 import { trendOf } from './trend.ts';
 import {
@@ -234,6 +243,9 @@ function observe(
   parameters: LevelParameters,
 ): void {
   const { past, pastOfWarning, run, streams } = state;
+  // Scores may come in batches, with nothing to see of them in between.
+  if (signal.kind !== 'score' && at - state.at > policy.detection.staleMs)
+    for (const level of levels) doubtRecovery(streams[level], at);
   const critical = total(reading.levels.critical);
   const warning = pastOfWarning ? total(reading.levels.warning) : critical;
   addToWindow(past.window, at, critical);

@@ -100,6 +100,11 @@ export function restart(stream: Stream, at: number, parameters: DetectorParamete
   startRecovery(stream, at);
 }
 
+/** Nobody saw what happened of late, so what spoke for the model before says little about now. */
+export function doubtRecovery(stream: Stream, at: number): void {
+  if (stream.recovering) startRecovery(stream, at);
+}
+
 function startRecovery(stream: Stream, at: number): void {
   stream.recovering = true;
   stream.recovery.fill(0);

@@ -2,7 +2,7 @@ import type { SignalName } from '@relaycore/rules';
 import { recoveredAt } from '../assess/recovery.ts';
 import type { Assessment, Cause, Phase, SignalAssessment } from '../types.ts';
 import type { Situation } from './situation.ts';
-import { firedSince, signalOf } from './verdicts.ts';
+import { firedSince, isTroubleSince, signalOf } from './verdicts.ts';
 import { measured, resourceNow } from './words.ts';
 
 /* What a primary has to show before it gets its traffic back, and what takes it away again. */
@@ -41,7 +41,7 @@ export function provenByCopies(
 export const troubleInProof = ({ assessments, route }: Situation, { since }: Proving) =>
   assessments
     .get(route.targets[0])
-    ?.signals.find(({ levels, labelDelayMs = 0 }) => firedSince(levels.critical, since + labelDelayMs));
+    ?.signals.find(signal => isTroubleSince(signal, since + (signal.labelDelayMs ?? 0)));
 
 /**
  * What still has to be proven: success always, the signal that caused the failover, latency, and whatever else stands

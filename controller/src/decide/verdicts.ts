@@ -9,14 +9,21 @@ export function verdictOf({ assessments }: Situation, model: string): Verdict {
   return assessments.get(model)?.verdict ?? { kind: 'unknown', reason: 'never assessed' };
 }
 
-/** A critical verdict that stands and fired after `since`; one from before, which waits for recovery, does not count. */
+/**
+ * A critical verdict that fired after `since` and is still seen to stand; one from before, which waits for recovery, does
+ * not count.
+ */
 export function troubleSince(
   { assessments }: Situation,
   model: string,
   since: number,
 ): SignalAssessment | undefined {
-  return assessments.get(model)?.signals.find(({ levels: { critical } }) => firedSince(critical, since));
+  return assessments.get(model)?.signals.find(signal => isTroubleSince(signal, since));
 }
+
+/** What stood when it was last seen says nothing about now. */
+export const isTroubleSince = ({ verdict, levels: { critical } }: SignalAssessment, since: number) =>
+  verdict.kind !== 'unknown' && firedSince(critical, since);
 
 export const firedSince = ({ stands, firedAt }: LevelAssessment, since: number) => stands && firedAt! > since;
 
