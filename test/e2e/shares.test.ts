@@ -15,19 +15,21 @@ import { type Watch, watchController } from '../../deploy/demo/watch.ts';
 import { freePort, type RunningServer, startPrometheus } from '../support/servers.ts';
 
 /*
- * Two routes on real servers. The backup of `half` can take half of the traffic: two requests at a time, a hundred
+ * Three routes on real servers, and who gets which share of them. The backup of `half` can take half of the traffic: two requests at a time, a hundred
  * milliseconds each, and a short queue. The primary of `drained` is good again while nobody but copies of requests
- * reaches it.
+ * reaches it. Of `spread` one target takes ten times as long as the other.
  */
 
+const routes = ['half', 'drained', 'spread'] as const;
 const perSecond = 40;
+const quickMs = 5;
 const slots = 2;
 const answerMs = 100;
 const longestQueue = 10;
 /** What `small` is said to take, a tenth below what it can. */
 const room = 0.9 * (slots / answerMs) * 1000;
 
-const policy = ({ gateway }: { readonly gateway: string }) => `
+const policy = ({ gateway, quick }: Readonly<Record<'gateway' | 'quick', string>>) => `
 model_performance: { success_rate: { critical_threshold: 0.9 } }
 alert_settings: { evaluation_window_minutes: 1 }
 detection: { tick_seconds: 1, ingestion_lag_seconds: 0.2, stale_seconds: 10 }
@@ -36,12 +38,18 @@ models:
   small: { capacity: { requests_per_second: ${room} } }
   first: {}
   second: {}
+  slow: {}
+  quick: { endpoint: '${quick}', probes: [{ name: answers, path: /, expect: { status: 200 } }] }
 routes:
   half: { targets: [large, small], driver: { kind: relaycore, url: '${gateway}' } }
   drained:
     targets: [first, second]
     driver: { kind: relaycore, url: '${gateway}' }
     failback: { backoff_minutes: 0.3, steps: [50, 100], step_minutes: 0.1 }
+  spread:
+    targets: [slow, quick]
+    driver: { kind: relaycore, url: '${gateway}' }
+    balance: { by: [latency], minimum_percent: 10, maximum_percent: 80, step_percent: 40, every_minutes: 1 }
 `;
 
 /** A model server, and what it does now. */
@@ -49,11 +57,12 @@ interface ModelServer {
   readonly url: string;
   readonly server: Server;
   failing: number;
+  asked: number;
   refused: number;
 }
 
 let folder: string;
-let models: Record<'large' | 'small' | 'first' | 'second', ModelServer>;
+let models: Record<'large' | 'small' | 'first' | 'second' | 'slow' | 'quick', ModelServer>;
 let ml: Instrumentation;
 let relay: Relay;
 let gateway: Server;
@@ -67,9 +76,11 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'relaycore-room-'));
   models = {
     large: await startModel(),
-    small: await startModel(slots),
+    small: await startModel({ atOnce: slots, ms: answerMs }),
     first: await startModel(),
     second: await startModel(),
+    slow: await startModel({ ms: 10 * quickMs }),
+    quick: await startModel(),
   };
   ml = init({ serviceName: 'gateway', port: 0 });
   await ml.ready;
@@ -88,17 +99,18 @@ beforeAll(async () => {
         allowRetry: 'always',
         shadow: { percent: 100, maxPerSecond: 20 },
       },
+      spread: { targets: targets('slow', 'quick') },
     },
     stateFile: join(folder, 'routes.json'),
     telemetry: ml.gateway(),
     log: () => undefined,
   });
   const app = express().use(relay.routes());
-  for (const route of ['half', 'drained']) app.use(`/${route}`, relay.forward(route));
+  for (const route of routes) app.use(`/${route}`, relay.forward(route));
   gateway = await listen(createServer(app));
   prometheus = await startPrometheus({ folder, config: scraping(new URL(ml.endpoint!).host) });
   const file = join(folder, 'policy.yml');
-  await writeFile(file, policy({ gateway: urlOf(gateway) }));
+  await writeFile(file, policy({ gateway: urlOf(gateway), quick: models.quick.url }));
   const main = fileURLToPath(new URL('../../controller/src/main.ts', import.meta.url));
   const { url } = prometheus;
   const where = ['--policy', file, '--prometheus', url, '--data', join(folder, 'database')];
@@ -173,6 +185,28 @@ test('a drained primary that copies of requests have proven returns without a ca
   expect(copies, 'copies that proved it').toBeGreaterThan(100);
 });
 
+test('a balanced route gives the quicker target more, a quarter of the way each minute, until that fails', async () => {
+  const share = async () => (await weightsOf('spread')).quick;
+  await expect.poll(share, { timeout: 300_000, interval: 500 }).toBeGreaterThan(3_000);
+  const steps = watch.events.filter(({ route }) => route === 'spread');
+  expect(new Set(steps.map(({ kind }) => kind))).toEqual(new Set(['balance']));
+  expect(steps[0]!.reason).toMatch(/^slow 100 % → 90 %, quick 0 % → 10 %/);
+  expect(steps[1]!.reason).toMatch(/^slow 90 % → 7\d(\.\d+)? %, quick 10 % → 2\d(\.\d+)? %/);
+
+  const before = [models.slow.asked, models.quick.asked] as const;
+  await delay(10_000);
+  const [slow, quick] = [models.slow.asked - before[0], models.quick.asked - before[1]];
+  expect(Math.abs(quick / (slow + quick) - (await share())! / 10_000)).toBeLessThan(0.15);
+
+  models.quick.failing = 0.8;
+  const failover = await watch.event(({ route, kind }) => route === 'spread' && kind === 'failover', {
+    ms: 60_000,
+    what: 'the failover',
+  });
+  expect(failover).toMatchObject({ from_model: 'quick', to_model: 'slow' });
+  await expect.poll(share, { timeout: 10_000 }).toBe(0);
+});
+
 async function isHealthy(...names: string[]): Promise<void> {
   await watch.until(
     ({ models }) =>
@@ -200,36 +234,34 @@ async function attempts(model: string, shadow: 'true' | 'false'): Promise<number
 }
 
 /** Takes `atOnce` requests at a time; the others wait, and beyond a short queue they are refused. */
-async function startModel(atOnce = Number.POSITIVE_INFINITY): Promise<ModelServer> {
+async function startModel({ atOnce = Number.POSITIVE_INFINITY, ms = quickMs } = {}): Promise<ModelServer> {
   let busy = 0;
   const queue: (() => void)[] = [];
   const answer = (response: ServerResponse) => {
     busy += 1;
-    setTimeout(
-      () => {
-        response.writeHead(Math.random() < model.failing ? 500 : 200).end('{}');
-        busy -= 1;
-        queue.shift()?.();
-      },
-      atOnce === Number.POSITIVE_INFINITY ? 5 : answerMs,
-    );
+    setTimeout(() => {
+      response.writeHead(Math.random() < model.failing ? 500 : 200).end('{}');
+      busy -= 1;
+      queue.shift()?.();
+    }, ms);
   };
   const take = (request: IncomingMessage, response: ServerResponse) => {
     request.resume();
+    model.asked += 1;
     if (busy < atOnce) return answer(response);
     if (queue.length < longestQueue) return void queue.push(() => answer(response));
     model.refused += 1;
     response.writeHead(503).end('{}');
   };
   const server = await listen(createServer(take));
-  const model: ModelServer = { url: urlOf(server), server, failing: 0, refused: 0 };
+  const model: ModelServer = { url: urlOf(server), server, failing: 0, asked: 0, refused: 0 };
   return model;
 }
 
 /** As many requests a second at each route, whatever becomes of them. */
 function startClient(): () => void {
   const timer = setInterval(() => {
-    for (const route of ['half', 'drained'])
+    for (const route of routes)
       void fetch(`${urlOf(gateway)}/${route}/`, { method: 'POST', body: '{}' })
         .then(async answer => {
           await answer.arrayBuffer();
