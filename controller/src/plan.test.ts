@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { policyOf } from '../../test/support/scripted-reader.ts';
 import { planRoute } from './plan.ts';
-import type { Assessment, LevelAssessment, ProbeResult, Readings, RouteState } from './types.ts';
+import type { Assessment, LevelAssessment, ProbeResult, Readings, RouteState, Verdict } from './types.ts';
 
 const now = Date.parse('2026-11-02T08:10:00Z');
 const policy = policyOf('models: { a: {}, b: {} }\nroutes: { mail: { targets: [a, b] } }');
@@ -23,11 +23,19 @@ const level = (stands: boolean, name: LevelAssessment['level']): LevelAssessment
   unit: 'success rate',
 });
 
-/** Of a tick in which nothing could be read: what stood still stands, and nothing is known. */
-function unread(model: string, stands: boolean): Assessment {
-  const verdict = { kind: 'unknown', reason: 'Prometheus did not answer' } as const;
+/** What stood still stands while a model is not seen, but nothing is known of it. */
+function assessed(model: string, stands: boolean, isSeen: boolean): Assessment {
+  const verdict = verdictOf(stands, isSeen);
   const levels = { warning: level(false, 'warning'), critical: level(stands, 'critical') };
-  return { model, at: now, verdict, signals: [{ signal: 'success', verdict, levels, requests: 100 }] };
+  const seen = { signal: 'success', verdict, levels, requests: 100 } as const;
+  return { model, at: now, verdict, signals: [{ ...seen, ...(isSeen && { vantage: 'gateway' }) }] };
+}
+
+function verdictOf(stands: boolean, isSeen: boolean): Verdict {
+  if (!isSeen) return { kind: 'unknown', reason: 'no target was scraped lately' };
+  return stands
+    ? { kind: 'degraded', level: 'critical', signal: 'success', since: now - 5_000 }
+    : { kind: 'healthy' };
 }
 
 /** The canary has just gone bad, and the round that noticed could not commit it. */
@@ -45,7 +53,7 @@ const canary: RouteState = {
   updatedAt: now - 60_000,
 };
 
-function planWith(problem: string | undefined) {
+function planWith({ problem, isSeen = true }: { problem?: string; isSeen?: boolean } = {}) {
   const readings: Readings = {
     at: now,
     models: new Map(),
@@ -53,7 +61,9 @@ function planWith(problem: string | undefined) {
     resources: new Map(),
     ...(problem !== undefined && { problem }),
   };
-  const assessments = new Map(targets.map(model => [model, unread(model, model === 'a')]));
+  const assessments = new Map(
+    targets.map(model => [model, assessed(model, model === 'a', isSeen || model === 'b')]),
+  );
   const passed = (model: string): [string, ProbeResult] => [
     model,
     { kind: 'passed', at: now - 5_000, durationMs: 10 },
@@ -72,16 +82,16 @@ function planWith(problem: string | undefined) {
 }
 
 test('what stood before moves nothing in a round in which nothing could be read', () => {
-  const { decision, change } = planWith('Prometheus did not answer');
+  const { decision, change } = planWith({ problem: 'Prometheus did not answer' });
   expect(decision).toMatchObject({ kind: 'hold', reason: 'unknown' });
   expect(decision.words).toContain('Prometheus did not answer; else a: success rate 0.4000');
   expect(change).toBeUndefined();
 });
 
-test('it moves the route once Prometheus answers, though it does not see the canary', () => {
-  expect(planWith(undefined).decision).toMatchObject({
-    kind: 'failover',
-    to: 'b',
-    reason: 'canary_degraded',
-  });
+test('it moves the route once Prometheus answers', () => {
+  expect(planWith().decision).toMatchObject({ kind: 'failover', to: 'b', reason: 'canary_degraded' });
+});
+
+test('unless Prometheus does not see the canary, of which nothing is known then', () => {
+  expect(planWith({ isSeen: false }).decision).toMatchObject({ kind: 'hold', reason: 'canary_time' });
 });
